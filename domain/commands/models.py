@@ -1,0 +1,50 @@
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Field
+
+from domain.rows import JSON, TIMESTAMP, Record, enum_type
+
+
+class CommandKind(StrEnum):
+    """What a station may be ordered to do, in our words; the gateway knows each version's."""
+
+    RESET = "RESET"
+    UNLOCK_CONNECTOR = "UNLOCK_CONNECTOR"
+    CHANGE_AVAILABILITY = "CHANGE_AVAILABILITY"
+    TRIGGER_MESSAGE = "TRIGGER_MESSAGE"
+    GET_CONFIGURATION = "GET_CONFIGURATION"
+    CHANGE_CONFIGURATION = "CHANGE_CONFIGURATION"
+    REMOTE_START = "REMOTE_START"
+    REMOTE_STOP = "REMOTE_STOP"
+
+
+class CommandStatus(StrEnum):
+    """ACCEPTED and REJECTED are the station's word; TIMEOUT and FAILED are ours (not delivered, or no sense in the
+    answer)."""
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    TIMEOUT = "TIMEOUT"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class Command(Record, table=True):
+    """An order to a station and what became of it."""
+
+    station_id: UUID
+    kind: CommandKind = Field(sa_type=enum_type(CommandKind))
+    arguments: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    status: CommandStatus = Field(default=CommandStatus.QUEUED, sa_type=enum_type(CommandStatus))
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    error: str | None = None
+    actor: str
+    deadline_at: datetime = Field(sa_type=TIMESTAMP)
+    sent_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    remote_start_number: int | None = None

@@ -1,0 +1,10 @@
+"""API secrets of machines."""
+
+from domain.credentials.models import Credential as Credential
+from domain.credentials.queries import by_id as by_id
+from domain.credentials.queries import listed as listed
+from domain.credentials.secrets import SecretKey as SecretKey
+from domain.credentials.secrets import digest as digest
+from domain.credentials.secrets import new_secret as new_secret
+from domain.credentials.service import create as create
+from domain.credentials.service import revoke as revoke

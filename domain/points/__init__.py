@@ -1,0 +1,29 @@
+"""Points: one datum each, its latest value and its history."""
+
+from domain.points.latest import Latest as Latest
+from domain.points.latest import LatestReading as LatestReading
+from domain.points.models import OwnerKind as OwnerKind
+from domain.points.models import Point as Point
+from domain.points.models import PointKind as PointKind
+from domain.points.models import ValueType as ValueType
+from domain.points.news import PointUpdate as PointUpdate
+from domain.points.news import Updates as Updates
+from domain.points.news import every_topic as every_topic
+from domain.points.news import topic as topic
+from domain.points.news import topics as topics
+from domain.points.queries import by_address as by_address
+from domain.points.queries import by_addresses as by_addresses
+from domain.points.queries import by_id as by_id
+from domain.points.queries import by_ids as by_ids
+from domain.points.queries import latest_of as latest_of
+from domain.points.queries import listed as listed
+from domain.points.readings import Owner as Owner
+from domain.points.readings import Quality as Quality
+from domain.points.readings import Reading as Reading
+from domain.points.readings import Recorded as Recorded
+from domain.points.readings import RecordError as RecordError
+from domain.points.recording import record as record
+from domain.points.store import HistoryStore as HistoryStore
+from domain.points.store import Refused as Refused
+from domain.points.store import Row as Row
+from domain.points.store import Track as Track

@@ -1,0 +1,65 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from domain.actor import Permission
+from domain.errors import NotFound
+from domain.page import Page, PageRequest, page
+from domain.points.latest import Latest, LatestReading
+from domain.points.models import Point, PointKind
+from domain.work import Work
+
+
+async def by_id(work: Work, point_id: UUID) -> Point:
+    work.require(Permission.VIEW)
+    return await work.get(Point, point_id)
+
+
+async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Point]:
+    work.require(Permission.VIEW)
+    return (await work.session.exec(select(Point).where(col(Point.id).in_(ids)))).all()
+
+
+async def by_address(work: Work, address: str) -> Point:
+    work.require(Permission.VIEW)
+    point = (await work.session.exec(select(Point).where(Point.address == address))).first()
+    if point is None:
+        raise NotFound(f"point {address} does not exist", address=address)
+    return point
+
+
+async def by_addresses(work: Work, addresses: Sequence[str]) -> dict[str, Point]:
+    """By their addresses, without those that do not exist."""
+    work.require(Permission.VIEW)
+    points = (await work.session.exec(select(Point).where(col(Point.address).in_(addresses)))).all()
+    return {point.address: point for point in points}
+
+
+async def listed(
+    work: Work,
+    request: PageRequest,
+    *,
+    prefix: str | None = None,
+    owner: UUID | None = None,
+    kind: PointKind | None = None,
+    text: str | None = None,
+) -> Page[Point]:
+    """Points, newest first. `prefix` is how an address begins, `text` stands anywhere in it, `owner` is a station's id."""
+    work.require(Permission.VIEW)
+    query = select(Point)
+    if prefix is not None:
+        query = query.where(col(Point.address).startswith(prefix, autoescape=True))
+    if owner is not None:
+        query = query.where(Point.owner_id == owner)
+    if kind is not None:
+        query = query.where(Point.kind == kind)
+    if text is not None:
+        query = query.where(col(Point.address).icontains(text, autoescape=True))
+    return await page(work, query, request, at=Point.created_at, row_id=Point.id)
+
+
+async def latest_of(work: Work, point_ids: Sequence[UUID]) -> dict[UUID, LatestReading]:
+    """The latest reading of each by the device's time, without those that have none. Asks Redis, not the database."""
+    work.require(Permission.VIEW)
+    return await work.port(Latest).get(work.tenant_id, point_ids) if point_ids else {}  # type: ignore[type-abstract]

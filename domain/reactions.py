@@ -1,0 +1,48 @@
+"""Every cause and effect on one screen. The relay runs these: at least once each, in a Work of the event's tenant.
+
+A reaction is a use-case `(work, event)`. What it does in its Work happens once; what it does elsewhere it must be able
+to repeat. `Later` runs one after a while.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from domain import commands, sessions, stations
+from domain.events import Event
+from domain.work import Work
+
+Reaction = Callable[[Work, Any], Awaitable[None]]
+Sweep = Callable[[Work], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    reaction: Reaction
+    delay: timedelta
+
+
+REACTIONS: dict[type[Event], list[Reaction | Later]] = {
+    # a station that lost power sends its stop after the boot: give it time before inferring one
+    stations.StationBooted: [Later(sessions.interrupt_unheard, timedelta(minutes=5))],
+}
+
+# What no event tells of, looked after for every tenant now and then.
+SWEEPS: list[Sweep] = [commands.expire_overdue, stations.forget_lost]
+
+
+def name_of(reaction: Reaction) -> str:
+    return f"{reaction.__module__.split('.')[1]}.{reaction.__name__}"
+
+
+def reactions_to(event: type[Event]) -> list[Later]:
+    """What follows from an event, each with its delay."""
+    return [r if isinstance(r, Later) else Later(r, timedelta()) for r in REACTIONS.get(event, [])]
+
+
+def by_name(name: str) -> Reaction:
+    """A reaction as its job names it; KeyError when a release has dropped it."""
+    return {
+        name_of(later.reaction): later.reaction for event in REACTIONS for later in reactions_to(event)
+    }[name]

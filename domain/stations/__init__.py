@@ -1,0 +1,36 @@
+"""Charging stations: who they are, whether they are there, what their plugs are doing."""
+
+from domain.stations.events import StationBooted as StationBooted
+from domain.stations.events import StationConnected as StationConnected
+from domain.stations.events import StationDeleted as StationDeleted
+from domain.stations.events import StationDisconnected as StationDisconnected
+from domain.stations.events import StationEvent as StationEvent
+from domain.stations.events import StationRegistered as StationRegistered
+from domain.stations.events import StationStatusChanged as StationStatusChanged
+from domain.stations.models import Connector as Connector
+from domain.stations.models import Evse as Evse
+from domain.stations.models import Registration as Registration
+from domain.stations.models import Station as Station
+from domain.stations.models import StationStatus as StationStatus
+from domain.stations.models import whole as whole
+from domain.stations.presence import Hold as Hold
+from domain.stations.presence import Presence as Presence
+from domain.stations.queries import by_id as by_id
+from domain.stations.queries import by_identity as by_identity
+from domain.stations.queries import by_ids as by_ids
+from domain.stations.queries import connectors_of as connectors_of
+from domain.stations.queries import evses_of as evses_of
+from domain.stations.queries import find as find
+from domain.stations.queries import listed as listed
+from domain.stations.reporting import boot as boot
+from domain.stations.reporting import connected as connected
+from domain.stations.reporting import disconnected as disconnected
+from domain.stations.reporting import forget_lost as forget_lost
+from domain.stations.reporting import report_charging_state as report_charging_state
+from domain.stations.reporting import report_status as report_status
+from domain.stations.rules import StationRules as StationRules
+from domain.stations.rules import UnknownPolicy as UnknownPolicy
+from domain.stations.service import admit as admit
+from domain.stations.service import delete as delete
+from domain.stations.service import register as register
+from domain.stations.service import update as update

@@ -1,0 +1,109 @@
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Field
+
+from domain.rows import JSON, TIMESTAMP, Record, enum_type
+
+
+class StationStatus(StrEnum):
+    """What a connector, an EVSE or a station is doing; OCPP 1.6's words and 2.x's Occupied."""
+
+    AVAILABLE = "AVAILABLE"
+    PREPARING = "PREPARING"
+    CHARGING = "CHARGING"
+    SUSPENDED_EV = "SUSPENDED_EV"
+    SUSPENDED_EVSE = "SUSPENDED_EVSE"
+    FINISHING = "FINISHING"
+    RESERVED = "RESERVED"
+    OCCUPIED = "OCCUPIED"
+    UNAVAILABLE = "UNAVAILABLE"
+    FAULTED = "FAULTED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Registration(StrEnum):
+    """Whether a station may work: OCPP's answer to BootNotification."""
+
+    ACCEPTED = "ACCEPTED"
+    PENDING = "PENDING"
+    REJECTED = "REJECTED"
+
+
+# The first of these that any part has is what the whole shows.
+_RANK = (
+    StationStatus.CHARGING,
+    StationStatus.SUSPENDED_EV,
+    StationStatus.SUSPENDED_EVSE,
+    StationStatus.FINISHING,
+    StationStatus.PREPARING,
+    StationStatus.OCCUPIED,
+    StationStatus.RESERVED,
+    StationStatus.AVAILABLE,
+    StationStatus.UNAVAILABLE,
+    StationStatus.FAULTED,
+    StationStatus.UNKNOWN,
+)
+_OVERRIDING = (StationStatus.FAULTED, StationStatus.UNAVAILABLE)
+
+
+def whole(parts: "list[StationStatus]", own: StationStatus | None = None) -> StationStatus:
+    """The status of a whole by those of its parts; connector 0 overrides where it is faulted or unavailable."""
+    if own in _OVERRIDING:
+        return own
+    return min(parts or [own or StationStatus.UNKNOWN], key=_RANK.index)
+
+
+class Station(Record, table=True):
+    """The box. `identity` is its own name (the last segment of its address), `id` is ours."""
+
+    identity: str
+    name: str | None = None
+    location_id: UUID | None = None
+    vendor: str | None = None
+    model: str | None = None
+    serial_number: str | None = None
+    firmware_version: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_type: str | None = None
+    meter_serial_number: str | None = None
+    ocpp_version: str | None = None
+    registration: Registration = Field(default=Registration.ACCEPTED, sa_type=enum_type(Registration))
+    boot_reason: str | None = None
+    booted_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=enum_type(StationStatus))
+    status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    own_status: StationStatus | None = Field(default=None, sa_type=enum_type(StationStatus))
+    own_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    error_code: str | None = None
+    last_seen_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    configuration: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    password_hash: bytes | None = None
+
+
+class Evse(Record, table=True):
+    """An outlet group that serves one car at a time. `charging_state` is 2.x's, while a transaction lasts."""
+
+    station_id: UUID
+    number: int
+    status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=enum_type(StationStatus))
+    charging_state: StationStatus | None = Field(default=None, sa_type=enum_type(StationStatus))
+    charging_state_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+
+
+class Connector(Record, table=True):
+    """A plug or socket of an EVSE."""
+
+    station_id: UUID
+    evse_id: UUID
+    evse_number: int
+    number: int
+    type: str | None = None
+    status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=enum_type(StationStatus))
+    status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    error_code: str | None = None
+    error_info: str | None = None
+    vendor_error_code: str | None = None

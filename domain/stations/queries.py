@@ -1,0 +1,69 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+
+from domain.actor import Permission
+from domain.errors import NotFound
+from domain.page import Page, PageRequest, page
+from domain.stations.models import Connector, Evse, Station, StationStatus
+from domain.stations.presence import Presence
+from domain.work import Work
+
+
+async def by_id(work: Work, station_id: UUID) -> Station:
+    return await work.get(Station, station_id)
+
+
+async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Station]:
+    return (await work.session.exec(select(Station).where(col(Station.id).in_(ids)))).all()
+
+
+async def find(work: Work, identity: str) -> Station | None:
+    """The station of that name, or None."""
+    return (await work.session.exec(select(Station).where(Station.identity == identity))).first()
+
+
+async def by_identity(work: Work, identity: str) -> Station:
+    station = await find(work, identity)
+    if station is None:
+        raise NotFound(f"station {identity} does not exist", identity=identity)
+    return station
+
+
+async def listed(
+    work: Work,
+    request: PageRequest,
+    *,
+    status: Sequence[StationStatus] | None = None,
+    online: bool | None = None,
+    location_id: UUID | None = None,
+    text: str | None = None,
+) -> Page[Station]:
+    """Stations, newest first. `online` asks who holds a live socket now; `text` is looked for in names and makes."""
+    work.require(Permission.VIEW)
+    query = select(Station)
+    if status:
+        query = query.where(col(Station.status).in_(status))
+    if online is not None:
+        live = col(Station.id).in_(await work.port(Presence).online(work.tenant_id))  # type: ignore[type-abstract]
+        query = query.where(live if online else ~live)
+    if location_id is not None:
+        query = query.where(Station.location_id == location_id)
+    if text:
+        names = (Station.identity, Station.name, Station.vendor, Station.model, Station.serial_number)
+        query = query.where(or_(*(col(name).icontains(text, autoescape=True) for name in names)))
+    return await page(work, query, request, at=col(Station.created_at), row_id=col(Station.id))
+
+
+async def evses_of(work: Work, station_ids: Sequence[UUID]) -> Sequence[Evse]:
+    """EVSEs of several stations, by number."""
+    query = select(Evse).where(col(Evse.station_id).in_(station_ids)).order_by(col(Evse.number))
+    return (await work.session.exec(query)).all()
+
+
+async def connectors_of(work: Work, evse_ids: Sequence[UUID]) -> Sequence[Connector]:
+    """Connectors of several EVSEs, by number."""
+    query = select(Connector).where(col(Connector.evse_id).in_(evse_ids)).order_by(col(Connector.number))
+    return (await work.session.exec(query)).all()

@@ -1,0 +1,164 @@
+"""What stations say of themselves."""
+
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from domain.actor import Permission
+from domain.stations.events import StationBooted, StationConnected, StationDisconnected, StationStatusChanged
+from domain.stations.models import Connector, Evse, Station, StationStatus, whole
+from domain.stations.presence import Presence
+from domain.work import Work
+
+Part = TypeVar("Part", Evse, Connector)
+
+
+async def connected(work: Work, *, station_id: UUID, ocpp_version: str) -> Station:
+    """A socket of the station is live."""
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id, lock=True)
+    station.ocpp_version = ocpp_version
+    station.last_seen_at = work.now
+    work.emit(StationConnected(station_id=station.id, ocpp_version=ocpp_version))
+    return station
+
+
+async def disconnected(work: Work, *, station_id: UUID, seen_at: datetime | None = None) -> None:
+    """The last socket of the station is gone. The station may be gone with it."""
+    work.require(Permission.REPORT)
+    station = await work.session.get(Station, station_id, with_for_update=True)
+    if station is None:
+        return
+    station.last_seen_at = max(filter(None, (seen_at, station.last_seen_at)), default=None)
+    work.emit(StationDisconnected(station_id=station_id))
+
+
+async def forget_lost(work: Work) -> None:
+    """Stations whose process died without a word: their lease has run out, so they went offline."""
+    for station_id in await work.port(Presence).expired(work.tenant_id):  # type: ignore[type-abstract]
+        await disconnected(work, station_id=station_id)
+
+
+async def boot(work: Work, *, station_id: UUID, reason: str | None = None, **identity: str | None) -> Station:
+    """BootNotification: who the station is. Repeats freely, also while it charges; resets nothing (ocpp.md 6.2).
+
+    `identity` is any of vendor, model, serial_number, firmware_version, iccid, imsi, meter_type, meter_serial_number.
+    """
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id, lock=True)
+    for name, value in identity.items():
+        setattr(station, name, value)
+    station.boot_reason = reason
+    station.booted_at = work.now
+    station.last_seen_at = work.now
+    work.emit(StationBooted(station_id=station.id, boot_reason=reason))
+    return station
+
+
+async def report_status(
+    work: Work,
+    *,
+    station_id: UUID,
+    evse_number: int | None,
+    connector_number: int | None,
+    status: StationStatus,
+    at: datetime,
+    error_code: str | None = None,
+    error_info: str | None = None,
+    vendor_error_code: str | None = None,
+) -> None:
+    """StatusNotification; no EVSE means the station itself. What is older than what is known changes nothing."""
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id, lock=True)
+    if evse_number is None or connector_number is None:
+        if _stale(at, station.own_status_at) or (station.own_status, station.error_code) == (status, error_code):
+            return
+        station.own_status, station.own_status_at, station.error_code = status, at, error_code
+    else:
+        evse = await _evse(work, station, evse_number)
+        connector = await _connector(work, evse, connector_number)
+        if _stale(at, connector.status_at) or (connector.status, connector.error_code) == (status, error_code):
+            return
+        connector.status, connector.status_at, connector.error_code = status, at, error_code
+        connector.error_info, connector.vendor_error_code = error_info, vendor_error_code
+        if status is StationStatus.AVAILABLE:
+            evse.charging_state = None
+    await _summarize(work, station)
+    _tell(work, station, evse_number, connector_number, status, at)
+
+
+async def report_charging_state(
+    work: Work, *, station_id: UUID, evse_number: int, state: StationStatus | None, at: datetime
+) -> None:
+    """OCPP 2.x: what the transaction on an EVSE is doing, which Occupied alone does not tell; None when it is over."""
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id, lock=True)
+    evse = await _evse(work, station, evse_number)
+    if _stale(at, evse.charging_state_at) or evse.charging_state == state:
+        return
+    evse.charging_state, evse.charging_state_at = state, at
+    await _summarize(work, station)
+    _tell(work, station, evse_number, None, evse.status, at)
+
+
+def _stale(at: datetime, known: datetime | None) -> bool:
+    return known is not None and at < known
+
+
+def _tell(
+    work: Work,
+    station: Station,
+    evse_number: int | None,
+    connector_number: int | None,
+    status: StationStatus,
+    at: datetime,
+) -> None:
+    station.status_at = at
+    work.emit(
+        StationStatusChanged(
+            station_id=station.id,
+            evse_number=evse_number,
+            connector_number=connector_number,
+            status=status,
+            status_at=at,
+        )
+    )
+
+
+async def _summarize(work: Work, station: Station) -> None:
+    """EVSEs show what their connectors do, a station what its EVSEs do."""
+    await work.session.flush()
+    connectors = (await work.session.exec(select(Connector).where(Connector.station_id == station.id))).all()
+    evses = (await work.session.exec(select(Evse).where(Evse.station_id == station.id))).all()
+    for evse in evses:
+        status = whole([c.status for c in connectors if c.evse_id == evse.id])
+        if evse.charging_state is not None and status in (StationStatus.OCCUPIED, StationStatus.UNKNOWN):
+            status = evse.charging_state
+        evse.status = status
+    station.status = whole([evse.status for evse in evses], station.own_status)
+
+
+async def _evse(work: Work, station: Station, number: int) -> Evse:
+    query = select(Evse).where(Evse.station_id == station.id, Evse.number == number)
+    return await _found_or_made(work, query, Evse(station_id=station.id, number=number, created_at=work.now))
+
+
+async def _connector(work: Work, evse: Evse, number: int) -> Connector:
+    fresh = Connector(
+        station_id=evse.station_id, evse_id=evse.id, evse_number=evse.number, number=number, created_at=work.now
+    )
+    query = select(Connector).where(Connector.evse_id == evse.id, Connector.number == number)
+    return await _found_or_made(work, query, fresh)
+
+
+async def _found_or_made(work: Work, query: SelectOfScalar[Part], fresh: Part) -> Part:
+    """Concurrent first reports of one part meet in the unique key instead of in a deadlock."""
+    found = (await work.session.exec(query)).first()
+    if found is None:
+        await work.session.execute(insert(type(fresh)).values(fresh.model_dump()).on_conflict_do_nothing())
+        found = (await work.session.exec(query)).one()
+    return found

@@ -1,0 +1,114 @@
+"""What an operator changes about stations, and who is let in."""
+
+import hmac
+import re
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+
+from domain.actor import Permission
+from domain.credentials import SecretKey, digest
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from domain.locations import Location
+from domain.stations import queries
+from domain.stations.events import StationDeleted, StationRegistered
+from domain.stations.models import Registration, Station
+from domain.stations.rules import StationRules, UnknownPolicy
+from domain.work import Work
+
+# OCPP 2.0.1 part 4, 3.1.1 identifierString, at most 48 characters
+_IDENTITY = re.compile(r"[A-Za-z0-9*_=:+|@.\-]{1,48}")
+_PASSWORD_BYTES = range(8, 65)
+
+
+async def register(
+    work: Work,
+    *,
+    identity: str,
+    name: str | None = None,
+    location_id: UUID | None = None,
+    password: str | None = None,
+    registration: Registration = Registration.ACCEPTED,
+) -> Station:
+    """A station that may connect. With a `password` it must show it (HTTP Basic, its identity as the user name)."""
+    work.require(Permission.CONTROL)
+    if not _IDENTITY.fullmatch(identity):
+        raise Invalid(f"{identity!r} is no station identity: 1 to 48 of A-Z a-z 0-9 * _ = : + | @ . -", field="identity")
+    if await queries.find(work, identity) is not None:
+        raise Conflict(f"station {identity} exists already", identity=identity)
+    if location_id is not None:
+        await work.get(Location, location_id)
+    station = await _insert(work, identity=identity, registration=registration)
+    station.name = name
+    station.location_id = location_id
+    station.password_hash = None if password is None else _hashed(work, password)
+    return station
+
+
+async def update(work: Work, *, station_id: UUID, **changes: Any) -> Station:
+    """Changes any of name, location_id, registration and password; what is not given stays."""
+    work.require(Permission.CONTROL)
+    station = await work.get(Station, station_id, lock=True)
+    if (location_id := changes.get("location_id")) is not None:
+        await work.get(Location, location_id)
+    if "password" in changes:
+        password = changes.pop("password")
+        station.password_hash = None if password is None else _hashed(work, password)
+    for name, value in changes.items():
+        if name not in ("name", "location_id", "registration"):
+            raise Invalid(f"{name} of a station cannot be changed", field=name)
+        setattr(station, name, value)
+    return station
+
+
+async def delete(work: Work, *, station_id: UUID) -> Station:
+    """The station and everything that hangs on it: EVSEs, sessions, commands."""
+    work.require(Permission.MANAGE)
+    station = await work.get(Station, station_id, lock=True)
+    await work.delete(station)
+    work.emit(StationDeleted(station_id=station.id, identity=station.identity))
+    return station
+
+
+async def admit(work: Work, *, identity: str, password: bytes | None) -> Station:
+    """Who knocks with this name: the registered station if it shows what it must, else by the house's rules."""
+    work.require(Permission.REPORT)
+    station = await queries.find(work, identity)
+    if station is None:
+        return await _admit_unknown(work, identity)
+    if station.password_hash is not None:
+        shown = None if password is None else digest(work.port(SecretKey), password)  # type: ignore[type-abstract]
+        if shown is None or not hmac.compare_digest(shown, station.password_hash):
+            raise Unauthenticated(f"station {identity} must show its password")
+    return station
+
+
+async def _admit_unknown(work: Work, identity: str) -> Station:
+    policy = work.port(StationRules).unknown
+    if policy is UnknownPolicy.REJECT:
+        raise NotFound(f"station {identity} is not registered", identity=identity)
+    if work.read_only:
+        raise Forbidden("an unknown station is registered on admission: open a work that may write")
+    accepted = policy is UnknownPolicy.AUTO
+    return await _insert(
+        work, identity=identity, registration=Registration.ACCEPTED if accepted else Registration.PENDING
+    )
+
+
+async def _insert(work: Work, *, identity: str, registration: Registration) -> Station:
+    """Race-free: two sockets of one new station arrive together."""
+    fresh = Station(identity=identity, registration=registration, created_at=work.now)
+    statement = insert(Station).values(fresh.model_dump(exclude={"series"})).on_conflict_do_nothing()
+    created = (await work.session.execute(statement.returning(Station.__table__.c.id))).first()  # type: ignore[attr-defined]
+    station = await queries.by_identity(work, identity)
+    if created is not None:
+        work.emit(StationRegistered(station_id=station.id, identity=identity))
+    return station
+
+
+def _hashed(work: Work, password: str) -> bytes:
+    """OCPP 1.6 wants 16 to 20 bytes, 2.0.1 16 to 40; older stations ship with less."""
+    if len(password.encode()) not in _PASSWORD_BYTES:
+        raise Invalid("a station's password has 8 to 64 bytes", field="password")
+    return digest(work.port(SecretKey), password)  # type: ignore[type-abstract]

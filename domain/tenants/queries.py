@@ -1,0 +1,7 @@
+from domain.tenants.models import Tenant
+from domain.work import Work
+
+
+async def own(work: Work) -> Tenant:
+    """The tenant of this work."""
+    return await work.get(Tenant, work.tenant_id)

@@ -1,0 +1,26 @@
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from domain.actor import Permission
+from domain.errors import Invalid
+from domain.tenants.models import Tenant
+from domain.work import Work
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+
+
+async def create(work: Work, *, slug: str, name: str | None = None, timezone: str = "UTC") -> Tenant:
+    """The tenant of this work; its id is the actor's tenant id, chosen by whoever opens the work.
+
+    The slug is globally unique and stands in addresses: 1 to 40 of `[a-z0-9-]`.
+    """
+    work.require(Permission.MANAGE)
+    if not _SLUG.fullmatch(slug):
+        raise Invalid(f"{slug!r} is no slug: 1 to 40 of a-z, 0-9 and -", field="slug")
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Invalid(f"{timezone!r} is no IANA time zone", field="timezone") from error
+    return work.add(
+        Tenant(id=work.tenant_id, slug=slug, name=name or slug, timezone=timezone, created_at=work.now)
+    )

@@ -1,0 +1,11 @@
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from domain.users.models import User
+from domain.work import Work
+
+
+async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[User]:
+    return (await work.session.exec(select(User).where(col(User.id).in_(ids)))).all()

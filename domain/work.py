@@ -1,0 +1,172 @@
+"""Work: one actor, one tenant, one transaction, one clock reading.
+
+`Workplace.open_work` is the only maker of sessions, so nobody without an actor reaches the database, and every
+transaction carries its tenant, which row-level security demands.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import structlog
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session, SessionTransaction
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
+
+from domain import outbox
+from domain.actor import Actor, Permission
+from domain.bus import Bus, Message
+from domain.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from domain.events import Envelope, Event
+
+log = structlog.get_logger()
+
+Row = TypeVar("Row", bound=SQLModel)
+Port = TypeVar("Port")
+
+_SCOPE = text(
+    "select set_config('app.tenant_id', :tenant, true), set_config('transaction_read_only', :read_only, true)"
+)
+_open: ContextVar[bool] = ContextVar("work_is_open", default=False)
+
+
+class _ScopedSession(Session):
+    """A session that knows its tenant; `_scope` refuses any other kind."""
+
+
+@event.listens_for(_ScopedSession, "after_begin")
+def _scope(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    tenant_id = session.info.get("tenant_id")
+    if tenant_id is None:
+        raise RuntimeError("a session without a tenant: open a Work")
+    connection.execute(
+        _SCOPE, {"tenant": str(tenant_id), "read_only": "on" if session.info["read_only"] else "off"}
+    )
+
+
+@dataclass
+class Work:
+    """What a use-case gets as its first argument. Nobody commits it; leaving the `async with` does."""
+
+    workplace: "Workplace"
+    actor: Actor
+    read_only: bool
+    now: datetime
+    session: AsyncSession
+    _events: list[Envelope] = field(default_factory=list)
+    _news: list[Message] = field(default_factory=list)
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.tenant_id
+
+    def require(self, permission: Permission) -> None:
+        """The first line of every use-case that changes or shows something."""
+        if not self.actor.may(permission):
+            raise Forbidden(f"{self.actor.role} may not {permission.lower()}", permission=permission)
+
+    async def get(self, model: type[Row], row_id: UUID | int, *, lock: bool = False) -> Row:
+        """The row, or `NotFound`. `lock` holds it against other writers until this work ends."""
+        row = await self.session.get(model, row_id, with_for_update=True if lock else None, populate_existing=lock)
+        if row is None:
+            raise NotFound(f"{model.__name__} {row_id} does not exist", id=str(row_id))
+        return row
+
+    def add(self, row: Row) -> Row:
+        self.session.add(row)
+        return row
+
+    async def delete(self, row: SQLModel) -> None:
+        await self.session.delete(row)
+
+    def emit(self, event: Event) -> None:
+        """A fact: into the outbox with this transaction, and on the bus after it."""
+        self._events.append(Envelope(id=uuid7(), tenant_id=self.tenant_id, at=self.now, event=event))
+
+    def tell(self, *news: Message) -> None:
+        """For eyes only: on the bus after the commit, kept nowhere."""
+        self._news.extend(news)
+
+    def port(self, protocol: type[Port]) -> Port:
+        """The adapter that is wired to a port."""
+        return self.workplace.port(protocol)
+
+
+class Workplace:
+    """Where work is opened: the database, the clock, and what the ports are wired to."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        ports: Mapping[type[Any], Any],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self._ports = ports
+
+    def port(self, protocol: type[Port]) -> Port:
+        return cast("Port", self._ports[protocol])
+
+    @asynccontextmanager
+    async def open_work(self, actor: Actor, *, read_only: bool = False) -> AsyncIterator[Work]:
+        """One transaction for one actor. Does not nest: PostgreSQL has no transactions within transactions."""
+        if _open.get():
+            raise RuntimeError("Work does not nest: finish the open one first")
+        token = _open.set(True)
+        try:
+            async with AsyncSession(
+                self.engine,
+                expire_on_commit=False,
+                sync_session_class=_ScopedSession,
+                info={"tenant_id": actor.tenant_id, "read_only": read_only},
+            ) as session:
+                work = Work(self, actor, read_only, self.clock(), session)
+                try:
+                    yield work
+                    await self._finish(work)
+                except DBAPIError as error:
+                    raise _translated(error) from error
+        finally:
+            _open.reset(token)
+        await self._publish(work)
+
+    async def _finish(self, work: Work) -> None:
+        if work._events:
+            await work.session.flush()
+            await outbox.enqueue(await work.session.connection(), work._events)
+        await work.session.commit()
+
+    async def _publish(self, work: Work) -> None:
+        """After the commit, so nobody hears of what did not happen; a deaf bus does not undo a fact."""
+        news = [*(envelope.message() for envelope in work._events), *work._news]
+        if not news:
+            return
+        try:
+            await self.port(Bus).publish(news)  # type: ignore[type-abstract]
+        except Unavailable as error:
+            log.warning("news not told", tenant=str(work.tenant_id), messages=len(news), reason=error.message)
+
+
+def _translated(error: DBAPIError) -> DomainError | DBAPIError:
+    """What the database's state means to the caller, where it means anything."""
+    if error.connection_invalidated:
+        return Unavailable("the database is not reachable")
+    match getattr(error.orig, "sqlstate", None):
+        case "25006":  # read_only_sql_transaction
+            return Forbidden("this work is read-only")
+        case "23505":  # unique_violation: somebody was faster than our own check
+            return Conflict("it exists already")
+        case "23503":  # foreign_key_violation
+            return Conflict("something else still refers to it, or what it refers to is gone")
+    return error

@@ -1,0 +1,1 @@
+"""The outside: translate both ways, decide nothing."""

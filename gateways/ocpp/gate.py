@@ -1,0 +1,29 @@
+"""Who is let in: the address names tenant and station, the domain decides."""
+
+from domain.actor import Actor, Role, tenant_by_slug
+from domain.errors import NotFound, Unauthenticated
+from domain.stations import admit
+from domain.work import Workplace
+from gateways.ocpp.link import Admission
+
+
+class HouseGate:
+    """OCPP-J 1.6 security whitepaper, 2.1 and 2.0.1 part 4: HTTP Basic, the identity being the user name."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        self._workplace = workplace
+
+    async def admit(self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str) -> Admission:
+        tenant_id = await tenant_by_slug(self._workplace.engine, tenant_slug)
+        if tenant_id is None:
+            raise NotFound(f"tenant {tenant_slug} does not exist")
+        if basic is not None and basic[0] != identity:
+            raise Unauthenticated("the user name must be the station's identity")
+        actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)
+        async with self._workplace.open_work(actor) as work:
+            station = await admit(work, identity=identity, password=None if basic is None else basic[1])
+        return Admission(
+            actor=Actor(tenant_id=tenant_id, role=Role.STATION, name=identity, id=station.id),
+            tenant_id=tenant_id,
+            station_id=station.id,
+        )

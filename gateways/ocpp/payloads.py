@@ -1,0 +1,160 @@
+"""Payloads between JSON and the dataclasses of the `ocpp` package, by what the schema says of each key.
+
+Inbound, a field holds what its annotation names: in 2.x nested objects are dataclasses of `datatypes`, in 1.6 (where the
+package says `Dict` and `List`) they are dicts with snake_case keys. Enumerations stay strings, for stations invent
+values. `customData` and everything a schema leaves open (`data`) is kept as it came; keys that no schema knows are
+dropped here and stay in the raw payload. A required field that is missing (see `tolerance.WAIVED`) is None.
+
+Outbound, dataclasses and dicts of either spelling become camelCase without None; a `datetime` becomes UTC with Z and
+milliseconds.
+"""
+
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+OPAQUE: Final = frozenset({"customData"})
+
+
+class Shape:
+    """One object of a message: how its keys are called on either side, and what stands below them."""
+
+    __slots__ = ("_back", "_below", "_must", "_names", "_type", "required")
+
+    def __init__(self, schema: Mapping[str, Any], root: Mapping[str, Any], type_: type | None) -> None:
+        self._type = type_
+        self._names: dict[str, str] = {}
+        self._below: dict[str, Shape] = {}
+        hints = typing.get_type_hints(type_) if type_ else {}
+        by_letters = {_letters(name): name for name in hints}
+        for key, below in schema.get("properties", {}).items():
+            name = by_letters.get(_letters(key)) if type_ else snake(key)
+            if name is None:
+                continue  # the package forgot it; the raw payload has it
+            self._names[key] = name
+            target = _object_of(below, root)
+            if target is not None and key not in OPAQUE:
+                self._below[key] = Shape(target, root, _dataclass_in(hints.get(name)))
+        self._back = {name: key for key, name in self._names.items()}
+        self.required = frozenset(schema.get("required", ()))
+        self._must = tuple(self._names[key] for key in schema.get("required", ()) if key in self._names)
+
+    def below(self, key: str) -> "Shape | None":
+        return self._below.get(key)
+
+    def read(self, value: Any) -> Any:
+        """A payload (or a list of them) as the dataclass or dict that handlers get."""
+        if isinstance(value, list):
+            return [self.read(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            name = self._names.get(key)
+            if name is None or item is None:
+                continue
+            below = self._below.get(key)
+            found[name] = item if below is None else below.read(item)
+        for name in self._must:
+            found.setdefault(name, None)
+        return found if self._type is None else self._type(**found)
+
+    def write(self, value: Any) -> Any:
+        """A dataclass, dict or list of them as a payload."""
+        if isinstance(value, list | tuple):
+            return [self.write(item) for item in value if item is not None]
+        items = _items(value)
+        if items is None:
+            return _scalar(value)
+        payload: dict[str, Any] = {}
+        for name, item in items.items():
+            if item is None:
+                continue
+            key = self._back.get(name, name)
+            below = self._below.get(key)
+            payload[key] = _plain(item) if below is None else below.write(item)
+        return payload
+
+
+def snake(key: str) -> str:
+    """As the `ocpp` package spells its fields."""
+    key = key.replace("V2X", "_v2x").replace("V2G", "_v2g")
+    key = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", key)
+    return re.sub(r"([a-z0-9])([A-Z])(?=\S)", r"\1_\2", key).lower()
+
+
+def timestamp(at: datetime) -> str:
+    """UTC with Z and milliseconds: stations exist that read no other form."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+_LOOSE_TIME: Final = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d*))?)?\s*(Z|[+-]\d{1,2}(?::?\d{2})?)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def moment(text: object) -> datetime | None:
+    """A station's time as aware UTC; without a zone it is taken as UTC. None for what is no time."""
+    match = _LOOSE_TIME.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    digits = f"{(fraction or '')[:6]:0<6}"
+    iso = f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{second or '0':0>2}.{digits}{_offset(zone)}"
+    try:
+        return datetime.fromisoformat(iso).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _offset(zone: str | None) -> str:
+    if zone is None or zone in "zZ":
+        return "+00:00"
+    hours, minutes = zone[1:].split(":") if ":" in zone else (zone[1:-2], zone[-2:]) if len(zone) > 3 else (zone[1:], "0")
+    return f"{zone[0]}{hours:0>2}:{minutes:0>2}"
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _object_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The object schema that a property, or each item of it, has."""
+    while "$ref" in schema:
+        schema = root["definitions"][schema["$ref"].rsplit("/", 1)[1]]
+    if schema.get("type") == "array":
+        return _object_of(schema.get("items", {}), root)
+    return schema if "properties" in schema else None
+
+
+def _dataclass_in(hint: Any) -> type | None:
+    """`X` of `X`, `Optional[X]`, `List[X]`, if it is a dataclass."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint
+    found = (_dataclass_in(argument) for argument in typing.get_args(hint))
+    return next((type_ for type_ in found if type_ is not None), None)
+
+
+def _items(value: Any) -> Mapping[str, Any] | None:
+    if isinstance(value, dict):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """What a schema leaves open goes out as it is."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    return timestamp(value) if isinstance(value, datetime) else value

@@ -1,0 +1,19 @@
+"""OCPP 1.6: which message is handled where, and how commands are put. One file per functional block."""
+
+from gateways.ocpp.frames import Version
+from gateways.ocpp.link import Handler
+from gateways.ocpp.v16 import authorization, availability, data_transfer, metering, provisioning, remote, transactions
+
+VERSION = Version.V16
+
+HANDLERS: dict[str, Handler] = {
+    **provisioning.HANDLERS,
+    **authorization.HANDLERS,
+    **transactions.HANDLERS,
+    **metering.HANDLERS,
+    **availability.HANDLERS,
+    **data_transfer.HANDLERS,
+}
+
+ORDERS = remote.ORDERS
+ANSWERS = remote.ANSWERS

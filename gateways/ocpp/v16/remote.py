@@ -1,0 +1,84 @@
+"""OCPP 1.6, section 5: commands in our words as calls, and the station's answers as outcomes."""
+
+from typing import Any
+
+from ocpp.v16 import call
+from ocpp.v16.enums import AvailabilityType, MessageTrigger, ResetType
+
+from domain.commands import CommandKind, CommandStatus, Outcome
+from gateways.ocpp.orders import Answers, NoWord, Orders
+
+_RESET = {"SOFT": ResetType.soft, "HARD": ResetType.hard}
+_AVAILABILITY = {"OPERATIVE": AvailabilityType.operative, "INOPERATIVE": AvailabilityType.inoperative}
+_TRIGGER = {
+    "BOOT_NOTIFICATION": MessageTrigger.boot_notification,
+    "HEARTBEAT": MessageTrigger.heartbeat,
+    "STATUS_NOTIFICATION": MessageTrigger.status_notification,
+    "METER_VALUES": MessageTrigger.meter_values,
+}
+
+
+def _remote_start(wanted: dict[str, Any]) -> call.RemoteStartTransaction:
+    return call.RemoteStartTransaction(id_tag=wanted["token_uid"], connector_id=wanted.get("evse_number"))
+
+
+def _remote_stop(wanted: dict[str, Any]) -> call.RemoteStopTransaction:
+    transaction_id = wanted["transaction_id"]
+    if not transaction_id.isdecimal():
+        raise NoWord(f"transaction {transaction_id} is not one that OCPP 1.6 can name")
+    return call.RemoteStopTransaction(transaction_id=int(transaction_id))
+
+
+def _reset(wanted: dict[str, Any]) -> call.Reset:
+    return call.Reset(type=_RESET[wanted["type"]])
+
+
+def _unlock(wanted: dict[str, Any]) -> call.UnlockConnector:
+    return call.UnlockConnector(connector_id=wanted["evse_number"])
+
+
+def _availability(wanted: dict[str, Any]) -> call.ChangeAvailability:
+    return call.ChangeAvailability(
+        connector_id=wanted.get("evse_number") or 0, type=_AVAILABILITY[wanted["operational_status"]]
+    )
+
+
+def _trigger(wanted: dict[str, Any]) -> call.TriggerMessage:
+    if wanted["message"] not in _TRIGGER:
+        raise NoWord(f"OCPP 1.6 cannot trigger {wanted['message']}")
+    return call.TriggerMessage(
+        requested_message=_TRIGGER[wanted["message"]], connector_id=wanted.get("evse_number") or None
+    )
+
+
+def _get_configuration(wanted: dict[str, Any]) -> call.GetConfiguration:
+    return call.GetConfiguration(key=wanted.get("keys") or None)
+
+
+def _change_configuration(wanted: dict[str, Any]) -> call.ChangeConfiguration:
+    return call.ChangeConfiguration(key=wanted["key"], value=wanted["value"])
+
+
+ORDERS: Orders = {
+    CommandKind.REMOTE_START: _remote_start,
+    CommandKind.REMOTE_STOP: _remote_stop,
+    CommandKind.RESET: _reset,
+    CommandKind.UNLOCK_CONNECTOR: _unlock,
+    CommandKind.CHANGE_AVAILABILITY: _availability,
+    CommandKind.TRIGGER_MESSAGE: _trigger,
+    CommandKind.GET_CONFIGURATION: _get_configuration,
+    CommandKind.CHANGE_CONFIGURATION: _change_configuration,
+}
+
+
+def _configuration(answer: Any) -> Outcome:
+    """1.6 answers a list of keys: one object of them, beside those that it does not know."""
+    told = {
+        entry["key"]: {"value": entry.get("value"), "readonly": bool(entry.get("readonly"))}
+        for entry in answer.configuration_key or []
+    }
+    result = {"configuration": told, "unknown": answer.unknown_key or []}
+    return Outcome(status=CommandStatus.ACCEPTED, result=result, error=None)
+
+
+ANSWERS: Answers = {CommandKind.GET_CONFIGURATION: _configuration}

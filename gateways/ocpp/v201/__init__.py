@@ -1,0 +1,19 @@
+"""OCPP 2.0.1: which message is handled where, and how commands are put. One file per functional block."""
+
+from gateways.ocpp.frames import Version
+from gateways.ocpp.link import Handler
+from gateways.ocpp.v201 import authorization, availability, data_transfer, metering, provisioning, remote, transactions
+
+VERSION = Version.V201
+
+HANDLERS: dict[str, Handler] = {
+    **provisioning.HANDLERS,
+    **authorization.HANDLERS,
+    **transactions.HANDLERS,
+    **metering.HANDLERS,
+    **availability.HANDLERS,
+    **data_transfer.HANDLERS,
+}
+
+ORDERS = remote.ORDERS
+ANSWERS = remote.ANSWERS

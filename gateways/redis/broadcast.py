@@ -1,0 +1,61 @@
+"""The backend that broadcaster needs on redis-py 8: first subscribed, then ready, and never silently deaf."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from broadcaster import BroadcastBackend, Event
+
+from gateways.redis.line import PATIENCE, Listener, News, Patience, Publisher
+
+INTAKE = 4_096  # messages between the socket and `Broadcast`; when it is full, the socket waits
+
+
+class RedisBroadcast(BroadcastBackend):
+    """For `Broadcast(backend=…)`. The URL may be `redis://…`, `rediss://…` or `unix:///path`.
+
+    Messages are bytes and stay bytes; broadcaster's own annotation says `str`, but it only hands them on.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_gap: Callable[[], None] = lambda: None,
+        intake: int = INTAKE,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._intake: asyncio.Queue[Event] = asyncio.Queue(intake)
+        self._listener = Listener(url, on_message=self._take_in, on_gap=on_gap, patience=patience)
+        self._publisher = Publisher(url, patience=patience)
+
+    @property
+    def up(self) -> bool:
+        return self._listener.up
+
+    async def connect(self) -> None:
+        await self._listener.start()
+
+    async def disconnect(self) -> None:
+        await self._listener.stop()
+        await self._publisher.stop()
+
+    async def subscribe(self, group: str) -> None:
+        """Raises `Unavailable` when the server does not confirm in time."""
+        await self._listener.subscribe(group)
+
+    async def unsubscribe(self, group: str) -> None:
+        self._listener.unsubscribe(group)
+
+    async def publish(self, channel: str, message: Any) -> None:
+        await self.publish_all([(channel, message)])
+
+    async def publish_all(self, news: Sequence[News]) -> list[int]:
+        """In one round trip; answers how many connections heard each."""
+        return await self._publisher.send(news)
+
+    async def next_published(self) -> Event:
+        return await self._intake.get()
+
+    async def _take_in(self, channel: str, message: bytes) -> None:
+        await self._intake.put(Event(channel, cast("str", message)))

@@ -1,0 +1,1 @@
+"""Forward-only migrations, run by the owner's role alone (`voltgraph migrate`)."""

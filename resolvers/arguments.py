@@ -1,0 +1,42 @@
+"""From what a client wrote to what the domain takes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from strawberry.types.base import has_object_definition
+
+from domain.errors import Invalid
+from domain.page import PageRequest
+
+
+def row_id(given: strawberry.ID, argument: str = "id") -> UUID:
+    """Ids of ours are UUIDs; another string names no row and cannot be meant."""
+    try:
+        return UUID(given)
+    except ValueError:
+        raise Invalid(f"{argument} {given!r} is no id: ids are UUIDs", field=argument) from None
+
+
+def row_ids(given: Iterable[strawberry.ID], argument: str) -> list[UUID]:
+    """Each id once, in the order given."""
+    return list(dict.fromkeys(row_id(one, argument) for one in given))
+
+
+def optional_id(given: strawberry.ID | None, argument: str) -> UUID | None:
+    return None if given is None else row_id(given, argument)
+
+
+def page_request(first: int, after: str | None) -> PageRequest:
+    return PageRequest(first=first, after=after)
+
+
+def changes(given: Any) -> dict[str, Any]:
+    """The fields of an update that the client wrote, `null` among them; `Maybe` tells those from the absent ones."""
+    return {name: value.value for name, value in _fields(given).items() if value is not None}
+
+
+def _fields(given: Any) -> Mapping[str, Any]:
+    assert has_object_definition(given), given
+    return {field.python_name: getattr(given, field.python_name) for field in given.__strawberry_definition__.fields}

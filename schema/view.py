@@ -1,0 +1,67 @@
+"""Types that show domain objects as they are: `@view(stations.Station)`.
+
+Plain fields keep Strawberry's default resolver (an attribute read, no call), so nothing is converted or copied; a name
+that the domain object does not have fails when the module is imported, not when somebody asks for it.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from types import NoneType
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.types.base import StrawberryOptional, get_object_definition
+from strawberry.types.field import StrawberryField
+
+Shown = TypeVar("Shown", bound=type)
+
+
+def view(model: type, *, name: str | None = None) -> Callable[[Shown], Shown]:
+    """A type whose plain fields are attributes of `model`; its docstring is its description."""
+
+    def decorate(cls: Shown) -> Shown:
+        description = " ".join(inspect.cleandoc(cls.__doc__).split()) if cls.__doc__ else None
+        shown = strawberry.type(cls, name=name, description=description)
+        for field in get_object_definition(shown, strict=True).fields:
+            if field.is_basic_field:
+                _check(model, shown, field)
+        return shown
+
+    return decorate
+
+
+def attribute(description: str, *, name: str | None = None) -> Any:
+    """A plain field: the attribute of the same name, under `name` where the outside calls it otherwise."""
+    return strawberry.field(description=description, name=name)
+
+
+def answer(resolver: Callable[..., Any], description: str) -> Any:
+    """A field that a resolver answers. The field's own annotation says as what it is shown."""
+    return strawberry.field(resolver=resolver, description=description)
+
+
+def stream(resolver: Callable[..., Any], description: str) -> Any:
+    """A field of the subscription root."""
+    return strawberry.subscription(resolver=resolver, description=description)
+
+
+def _check(model: type, cls: type, field: StrawberryField) -> None:
+    annotation = _annotations(model).get(field.python_name)
+    if annotation is None:
+        raise TypeError(f"{cls.__name__} shows {field.python_name}, which {model.__name__} does not have")
+    if NoneType in typing.get_args(annotation) and not isinstance(field.type, StrawberryOptional):
+        raise TypeError(f"{cls.__name__}.{field.python_name} may be None in {model.__name__}: show it as nullable")
+
+
+def _annotations(model: type) -> dict[str, Any]:
+    """Every attribute that an instance has, with its type: fields of SQLModel, dataclass and tuple, and properties."""
+    found: dict[str, Any] = {}
+    for cls in reversed(model.__mro__):
+        for name, member in vars(cls).items():
+            if isinstance(member, property) and member.fget is not None:
+                found[name] = typing.get_type_hints(member.fget).get("return", Any)
+    if is_dataclass(model) or issubclass(model, tuple):
+        return found | typing.get_type_hints(model)
+    return found | {name: field.annotation for name, field in getattr(model, "model_fields", {}).items()}

@@ -1,0 +1,121 @@
+"""A tenant to test with, and what its people can do."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from domain import tenants
+from domain.actor import Actor, Role, system
+from domain.work import Work, Workplace
+from voltgraph.wiring import House
+
+
+class Clock:
+    """The wall's, unless a test has set it."""
+
+    def __init__(self) -> None:
+        self.now: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+    def forward(self, **by: float) -> datetime:
+        """Set it ahead from where it is, and leave it standing there."""
+        self.now = self() + timedelta(**by)
+        return self.now
+
+
+@dataclass
+class Tester:
+    house: House
+    actor: Actor
+    slug: str
+    clock: Clock = field(repr=False)
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.actor.tenant_id
+
+    @property
+    def workplace(self) -> Workplace:
+        return self.house.workplace
+
+    def acting_as(self, role: Role) -> Actor:
+        return replace(self.actor, role=role)
+
+    def work(self, *, read_only: bool = False, role: Role = Role.ADMIN) -> AbstractAsyncContextManager[Work]:
+        return self.workplace.open_work(self.acting_as(role), read_only=read_only)
+
+    async def relay(self) -> None:
+        """Run the outbox to its end."""
+        await self.house.relay.drain()
+
+    async def gql(self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN) -> Any:
+        """What an operation answers; an error fails the test."""
+        result = await _execute(self, query, variables, role)
+        assert not result.errors, result.errors
+        return result.data
+
+    async def gql_errors(
+        self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN
+    ) -> list[str]:
+        """The codes of the errors that an operation answers."""
+        result = await _execute(self, query, variables, role)
+        return [str((error.extensions or {}).get("code")) for error in result.errors or []]
+
+    @asynccontextmanager
+    async def subscribe(
+        self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """The items of a subscription, as `data` dicts."""
+        from resolvers.context import context
+
+        stream: Any = await SCHEMA().subscribe(
+            query, variable_values=variables, context_value=context(self.workplace, self.acting_as(role))
+        )
+        assert hasattr(stream, "__aiter__"), stream
+        try:
+            yield _data(stream)
+        finally:
+            await stream.aclose()
+
+
+async def _data(stream: Any) -> AsyncIterator[Any]:
+    async for result in stream:
+        assert not result.errors, result.errors
+        yield result.data
+
+
+def SCHEMA() -> Any:
+    import schema
+
+    global _schema
+    if _schema is None:
+        _schema = schema.build()
+    return _schema
+
+
+_schema: Any = None
+
+
+async def _execute(tester: Tester, query: str, variables: dict[str, Any] | None, role: Role) -> Any:
+    from resolvers.context import context
+
+    return await SCHEMA().execute(
+        query, variable_values=variables, context_value=context(tester.workplace, tester.acting_as(role))
+    )
+
+
+async def a_tester(house: House, slug: str) -> Tester:
+    """A fresh tenant and its administrator."""
+    tenant_id = uuid7()
+    async with house.workplace.open_work(system(tenant_id)) as work:
+        await tenants.create(work, slug=slug)
+    clock = house.workplace.clock
+    assert isinstance(clock, Clock)
+    return Tester(house, Actor(tenant_id=tenant_id, role=Role.ADMIN, name=slug), slug, clock)

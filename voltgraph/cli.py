@@ -1,0 +1,185 @@
+"""`voltgraph`: the front door's commands."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from domain.actor import Role
+from domain.errors import DomainError
+from domain.work import Workplace
+from voltgraph import logging
+from voltgraph.embedded import AlreadyRunning, EmbeddedError, attached
+from voltgraph.migrate import NotMigrated, migrate_now
+from voltgraph.processes import ending_on_signals
+from voltgraph.servers import borrowed, owned
+from voltgraph.settings import Settings, SettingsError, load
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+tenant = typer.Typer(no_args_is_help=True, help="Customer organizations.")
+credential = typer.Typer(no_args_is_help=True, help="API secrets.")
+simulate = typer.Typer(no_args_is_help=True, help="Simulated equipment, as separate processes.")
+app.add_typer(tenant, name="tenant")
+app.add_typer(credential, name="credential")
+app.add_typer(simulate, name="simulate")
+
+Host = Annotated[str | None, typer.Option(help="Address to serve on.")]
+Port = Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that share the port.")]
+
+
+def main() -> None:
+    """One line for what the caller can mend; a traceback for what only we can."""
+    try:
+        app()
+    except (SettingsError, AlreadyRunning, EmbeddedError, NotMigrated) as error:
+        print(f"voltgraph: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DomainError as error:
+        print(f"voltgraph: {error.message}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None, workers: Workers = 1) -> None:
+    """Serve GraphQL, OCPP, health and metrics on one port."""
+    from voltgraph.server import run_worker, run_workers, with_free_port
+
+    settings = with_free_port(load(host=host, port=port))
+
+    def ready() -> None:
+        print(f"Voltgraph serves on http://{settings.host}:{settings.port}", flush=True)
+
+    with owned(settings) as complete:
+        if workers == 1:
+            run_worker(complete, when_ready=ready)
+        else:
+            run_workers(complete, workers, when_ready=ready)
+
+
+@app.command()
+def demo(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = 1,
+    stations: Annotated[int, typer.Option(min=0, help="Simulated charging stations.")] = 6,
+) -> None:
+    """Serve with the tenant `demo` and a simulated fleet: what `make run` does."""
+    from voltgraph.demo import run_demo
+
+    run_demo(load(host=host, port=port, station_policy=os.environ.get("VOLTGRAPH_STATION_POLICY") or "auto"), workers, stations)
+
+
+@app.command()
+def relay() -> None:
+    """Run the outbox alone."""
+    from voltgraph.server import run_relay
+
+    with borrowed(load()) as complete:
+        run_relay(complete)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's structure to this release, as its owner."""
+    settings = load()
+    settings.require_owner_url()
+    with attached(settings) as urls:
+        migrate_now(urls.database_owner, urls.database)
+
+
+@app.command(name="schema")
+def print_schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    import schema
+
+    print(schema.build().as_str())
+
+
+@app.command()
+def watch(
+    query: Annotated[str | None, typer.Argument(help="A subscription; a live table of the fleet without one.")] = None,
+    url: Annotated[str | None, typer.Option(help="GraphQL's address.")] = None,
+    secret: Annotated[
+        str | None, typer.Option("--credential", envvar="VOLTGRAPH_CREDENTIAL", help="The demo's without one.")
+    ] = None,
+) -> None:
+    """Stream a subscription in the terminal."""
+    from voltgraph.watch import run_watch
+
+    sys.exit(run_watch(load(), query=query, url=url, secret=secret))
+
+
+@tenant.command(name="create")
+def tenant_create(slug: str, name: str | None = None, timezone: str = "UTC") -> None:
+    """Create a tenant; prints its id."""
+    from voltgraph.seed import create_tenant
+
+    print(_with_workplace(lambda workplace: create_tenant(workplace, slug=slug, name=name, timezone=timezone)))
+
+
+@credential.command(name="create")
+def credential_create(
+    tenant: Annotated[str, typer.Option(help="The tenant's slug.")],
+    role: Annotated[Role, typer.Option(help="ADMIN, OPERATOR or VIEWER.")],
+    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+) -> None:
+    """Create a credential; prints its secret, alone, this once."""
+    from voltgraph.seed import create_credential
+
+    print(_with_workplace(lambda workplace: create_credential(workplace, slug=tenant, role=role, name=name)))
+
+
+@simulate.command(name="stations")
+def simulate_stations(
+    url: Annotated[str, typer.Option(help="The base to which /<identity> is appended.")],
+    count: Annotated[int, typer.Option(min=1)] = 5,
+    version: Annotated[str | None, typer.Option(help="1.6 or 2.0.1; both without it.")] = None,
+    token: Annotated[str, typer.Option(help="The token that charges.")] = "DEMO",  # noqa: S107 -- an RFID's uid
+    password: Annotated[str | None, typer.Option(help="Shown as HTTP Basic.")] = None,
+    speed: Annotated[float, typer.Option(min=0.1, help="How much faster than life they charge.")] = 1.0,
+    meter_interval: Annotated[float, typer.Option(min=0.5, help="Seconds between meter values.")] = 5.0,
+    prefix: Annotated[str, typer.Option(help="What their identities begin with.")] = "SIM-",
+) -> None:
+    """Charging stations that plug in, authorize, charge, meter and stop."""
+    from gateways.sim import run_stations
+
+    settings = load()
+    logging.configure(log_format=settings.log_format, level=settings.log_level)
+    with ending_on_signals():
+        asyncio.run(
+            run_stations(
+                url=url,
+                count=count,
+                version=version,
+                token_uid=token,
+                password=password,
+                speed=speed,
+                meter_interval_s=meter_interval,
+                prefix=prefix,
+            )
+        )
+
+
+def _with_workplace(use: Callable[[Workplace], Awaitable[T]]) -> T:
+    """A moment's house, beside a running server or without one."""
+
+    async def run(settings: Settings) -> T:
+        from voltgraph.wiring import House
+
+        async with House.built(settings) as house:
+            return await use(house.workplace)
+
+    settings = load()
+    logging.configure(log_format=settings.log_format, level="warning")
+    with borrowed(settings) as complete:
+        return asyncio.run(run(complete))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The application's way into PostgreSQL."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def create_engine(url: str, *, pool_size: int = 20) -> AsyncEngine:
+    """One pool per process."""
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """asyncpg knows that PostgreSQL has hung up without asking it: no ping per checkout, no first failing query."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def plain_url(url: str) -> str:
+    """The same database as asyncpg itself is told of it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

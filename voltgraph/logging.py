@@ -1,0 +1,43 @@
+"""Structured logs: one line an event, with tenant and station where there is one."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def configure(*, log_format: Literal["console", "json"], level: str) -> None:
+    """Ours and the libraries' through one pipe to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    tail: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, last] if log_format == "json" else [last]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("pgqueuer", "alembic", "uvicorn", "websockets"):
+        logging.getLogger(chatty).setLevel(max(logging.getLevelName(level.upper()), logging.WARNING))

@@ -1,0 +1,43 @@
+"""Prometheus metrics; several workers of one `serve` are added up through files that they share."""
+
+import hmac
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from voltgraph.relay import backlog
+from voltgraph.wiring import House
+
+RELAY_WAITING = Gauge("voltgraph_relay_waiting_jobs", "Jobs that are due and not done", multiprocess_mode="mostrecent")
+RELAY_LAG = Gauge("voltgraph_relay_lag_seconds", "How long the oldest due job waits", multiprocess_mode="mostrecent")
+RELAY_HELD = Gauge("voltgraph_relay_held_jobs", "Jobs that kept failing", multiprocess_mode="mostrecent")
+
+
+async def metrics(request: Request) -> Response:
+    house: House = request.app.state.house
+    if not _may_read(request, house):
+        return Response("metrics need their bearer token\n", status_code=401, headers={"WWW-Authenticate": "Bearer"})
+    waiting = await backlog(house.workplace.engine)
+    RELAY_WAITING.set(waiting.jobs)
+    RELAY_LAG.set(waiting.lag_s)
+    RELAY_HELD.set(waiting.held)
+    return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: Request, house: House) -> bool:
+    token = house.settings.metrics_token
+    if token is None:
+        return True
+    shown = request.headers.get("authorization", "")
+    return hmac.compare_digest(shown.encode(), f"Bearer {token.get_secret_value()}".encode())
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together

@@ -1,0 +1,166 @@
+"""The server's processes: one worker in this process, or several that share one port."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from voltgraph import logging
+from voltgraph.app import create_app
+from voltgraph.processes import die_with_parent, ending_on_signals
+from voltgraph.settings import Settings, SettingsError
+from voltgraph.wiring import House
+
+log = structlog.get_logger()
+
+_USER_TIMEOUT_MS = 30_000  # a peer that has stopped reading is gone after this, pings or not
+_DRAIN_S = 10.0
+_GRACE_S = 15
+_BACKLOG = 2048
+_WS_MAX_BYTES = 64 * 1024 * 1024  # OpenEMS edges send megabytes; each endpoint checks its own, smaller limit
+_PING_S = 30.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which ends sockets only after the answers in flight have gone out."""
+
+    def __init__(self, settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
+        self.app = create_app(settings)
+        self._when_ready = when_ready
+        super().__init__(
+            uvicorn.Config(
+                self.app,
+                loop="uvloop",
+                http="httptools",
+                ws="websockets-sansio",
+                ws_max_size=_WS_MAX_BYTES,
+                ws_ping_interval=_PING_S,
+                ws_ping_timeout=_PING_S,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and self._when_ready is not None:
+            self._when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in self.servers:
+            listener.close()
+        try:
+            await asyncio.wait_for(self.app.state.house.drain(), _DRAIN_S)
+        except TimeoutError:
+            log.warning("some answers in flight were cut off", after_s=_DRAIN_S)
+        await super().shutdown(sockets=sockets)
+
+
+def run_worker(settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
+    """One worker until a signal ends it."""
+    logging.configure(log_format=settings.log_format, level=settings.log_level)
+    with ending_on_signals():
+        Server(settings, when_ready=when_ready).run(sockets=[listening_socket(settings)])
+
+
+def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None] | None = None) -> None:
+    """Several workers, restarted when one dies. They share the port, and through Redis one cluster state."""
+    logging.configure(log_format=settings.log_format, level=settings.log_level)
+    environment = {**os.environ, **_as_environment(settings), "PROMETHEUS_MULTIPROC_DIR": str(_metrics_dir(settings))}
+    workers: dict[int, subprocess.Popen[bytes]] = {}
+    with ending_on_signals():
+        try:
+            for number in range(count):
+                workers[number] = _spawn(environment)
+            if when_ready is not None:
+                when_ready()
+            while True:
+                time.sleep(0.5)
+                for number, worker in workers.items():
+                    if worker.poll() is not None:
+                        log.error("a worker died", pid=worker.pid, code=worker.returncode)
+                        workers[number] = _spawn(environment)
+        finally:
+            _end(list(workers.values()))
+
+
+def run_relay(settings: Settings) -> None:
+    """The outbox alone, until a signal ends it."""
+    logging.configure(log_format=settings.log_format, level=settings.log_level)
+
+    async def run() -> None:
+        async with House.built(settings) as house, house.relay.running():
+            await asyncio.Event().wait()
+
+    with ending_on_signals():
+        asyncio.run(run())
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """Bound by each worker for itself: the kernel deals connections out among them."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.bind((settings.host, settings.port))
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def with_free_port(settings: Settings) -> Settings:
+    """The settings with a port that nobody else serves on; port 0 becomes one that is free."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"VOLTGRAPH_PORT: {settings.host}:{settings.port} cannot be served on: {error.strerror}"
+            ) from None
+        return settings.model_copy(update={"port": probe.getsockname()[1]})
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """What a worker has to be told: what was decided here, beyond file and environment."""
+    told = ("data_dir", "host", "port", "database_url", "redis_url", "station_policy", "log_format", "log_level")
+    return {f"VOLTGRAPH_{name.upper()}": str(getattr(settings, name)) for name in told}
+
+
+def _metrics_dir(settings: Settings) -> Path:
+    path = settings.data_dir / "metrics"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def _spawn(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "voltgraph.worker"], env=environment, preexec_fn=die_with_parent, start_new_session=True
+    )
+
+
+def _end(workers: "list[subprocess.Popen[bytes]]") -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    until = time.monotonic() + _DRAIN_S + _GRACE_S + 5
+    for worker in workers:
+        try:
+            worker.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.kill()

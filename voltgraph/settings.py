@@ -1,0 +1,226 @@
+"""Settings: defaults < YAML file (`VOLTGRAPH_CONFIG`) < environment < command line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "VOLTGRAPH_"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class SettingsError(Exception):
+    """One line that names the wrong setting."""
+
+
+class Settings(BaseSettings):
+    """Every setting; `load` reads them and turns mistakes into `SettingsError`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    config: Path | None = None
+    data_dir: Path = Field(default=Path(".voltgraph"), validate_default=True)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    database_url: str | None = Field(default=None, repr=False)
+    database_owner_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+
+    history: Literal["postgres", "influx"] = "postgres"
+    influx_url: str | None = None
+    influx_token: SecretStr | None = None
+    influx_org: str | None = None
+    influx_bucket: str | None = None
+
+    station_policy: Literal["auto", "pending", "reject"] = "reject"
+    command_deadline_s: float = Field(default=30.0, gt=0)
+    heartbeat_interval_s: int = Field(default=60, gt=0)
+
+    secret_key: SecretStr | None = Field(default=None, min_length=16)
+    metrics_token: SecretStr | None = Field(default=None, min_length=1)
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _asyncpg_url(cls, value: str | None) -> str | None:
+        return None if value is None else asyncpg_url(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(REDIS_SCHEMES):
+            raise ValueError(f"must begin with one of {', '.join(REDIS_SCHEMES)}")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.database_owner_url and not self.database_url:
+            raise ValueError(f"{PREFIX}DATABASE_URL: must be set where {PREFIX}DATABASE_OWNER_URL is")
+        if self.history == "influx":
+            for name in ("influx_url", "influx_token", "influx_org", "influx_bucket"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{PREFIX}{name.upper()}: must be set where {PREFIX}HISTORY is influx")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _yaml_values(os.environ))
+
+    def require_owner_url(self) -> None:
+        """Migrating needs the owner's role; the embedded database has one, another must name it."""
+        if self.database_url and not self.database_owner_url:
+            raise SettingsError(f"{PREFIX}DATABASE_OWNER_URL: must be set where {PREFIX}DATABASE_URL is")
+
+    def hmac_key(self) -> bytes:
+        """The key under which credentials are hashed: losing it invalidates them all, so it is made once and kept."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value().encode()
+        return _kept_key(make_data_dir(self.data_dir) / "secret.key")
+
+
+def load(**given: Any) -> Settings:
+    """Settings from file and environment; `given` (the command line's, `None` = not given) has the last word."""
+    given = {name: value for name, value in given.items() if value is not None}
+    _refuse_misspelt(os.environ)
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_line(part, given) for part in error.errors())) from None
+
+
+def asyncpg_url(value: str) -> str:
+    """Any PostgreSQL URL as SQLAlchemy's asyncpg dialect reads it (libpq's `sslmode` is `ssl` there)."""
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL") from None
+    if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
+        raise ValueError("must begin with postgresql://")
+    query = {"ssl" if name == "sslmode" else name: part for name, part in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
+
+
+def make_data_dir(path: Path) -> Path:
+    """The data directory; of the one made by root, others may pass through (the servers run as `nobody`)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+        path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise SettingsError(f"{PREFIX}DATA_DIR: {path} is not a directory") from None
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR: {error.filename}: {error.strerror}") from None
+    return path
+
+
+def _kept_key(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            _write_once(path, secrets.token_hex(32))
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}SECRET_KEY: cannot be kept in {path}: {error}") from None
+    if len(key) < 32:
+        raise SettingsError(f"{PREFIX}SECRET_KEY: {path} is damaged; restore it or remove it and renew all credentials")
+    return key
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, and only the first of several workers that try at once."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _yaml_values(environ: Mapping[str, str]) -> dict[str, Any]:
+    name = environ.get(f"{PREFIX}CONFIG")
+    if not name:
+        return {}
+    try:
+        values = yaml.safe_load(Path(name).expanduser().read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}CONFIG: {name}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG: {name} is not YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"{PREFIX}CONFIG: {name} must hold settings as `name: value`")
+    for key in values:
+        if key not in Settings.model_fields or key == "config":
+            raise SettingsError(f"{PREFIX}CONFIG: {key} in {name} is not a setting{_suggestion(str(key))}")
+    return values
+
+
+def _refuse_misspelt(environ: Mapping[str, str]) -> None:
+    """A near miss is refused; other names with our prefix are let be (Kubernetes makes some from a service's name)."""
+    for name in sorted(environ):
+        setting = name.removeprefix(PREFIX).lower()
+        if name.startswith(PREFIX) and setting not in Settings.model_fields and _suggestion(setting):
+            raise SettingsError(f"{name}: is not a setting{_suggestion(setting, prefix=PREFIX)}")
+
+
+def _suggestion(name: str, *, prefix: str = "") -> str:
+    near = difflib.get_close_matches(name.lower().removeprefix(PREFIX.lower()), Settings.model_fields, n=1, cutoff=0.74)
+    if not near:
+        return ""
+    return f" (did you mean {prefix}{near[0].upper() if prefix else near[0]}?)"
+
+
+def _line(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0])
+    if name in given:
+        return f"--{name.replace('_', '-')}: {message}"
+    if os.environ.get(f"{PREFIX}{name.upper()}"):
+        return f"{PREFIX}{name.upper()}: {message}"
+    return f"{name} in {os.environ.get(f'{PREFIX}CONFIG')}: {message}"

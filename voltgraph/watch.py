@@ -1,0 +1,190 @@
+"""`voltgraph watch`: a subscription in the terminal, by default a live table of the fleet."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from voltgraph.seed import demo_credential_path
+from voltgraph.settings import Settings
+
+FLEET = """
+subscription { stationStatusUpdates {
+  station { identity name vendor model ocppVersion online status lastSeenAt evses { number status } } at
+} }
+"""
+SESSIONS = """
+subscription { sessionUpdates { kind session {
+  id station { identity } evseNumber tokenUid status startedAt energyWh powerW socPercent
+} } }
+"""
+_STYLES = {"CHARGING": "green", "AVAILABLE": "cyan", "FAULTED": "red", "UNAVAILABLE": "red", "UNKNOWN": "dim"}
+
+
+class WatchError(Exception):
+    """One line for the terminal."""
+
+
+def run_watch(settings: Settings, *, query: str | None, url: str | None, secret: str | None) -> int:
+    address = (url or f"http://{settings.host}:{settings.port}/graphql").replace("http", "ws", 1)
+    try:
+        secret = secret or _demo_secret(settings)
+        asyncio.run(_stream(address, secret, query) if query else _fleet(address, secret))
+    except WatchError as error:
+        print(f"voltgraph watch: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _demo_secret(settings: Settings) -> str:
+    path = demo_credential_path(settings.data_dir)
+    if not path.exists():
+        raise WatchError("no credential: give --credential or set VOLTGRAPH_CREDENTIAL (the demo's is made by `make run`)")
+    return path.read_text().strip()
+
+
+async def _stream(address: str, secret: str, query: str) -> None:
+    """One JSON line per item, flushed, so that it can be piped."""
+    async with aclosing(_subscribed(address, secret, query)) as items:
+        async for item in items:
+            print(orjson.dumps(item).decode(), flush=True)
+
+
+async def _fleet(address: str, secret: str) -> None:
+    fleet = Fleet()
+    console = Console()
+    if not console.is_terminal:
+        await _lines(address, secret, fleet)
+        return
+    with Live(fleet.table(), console=console, refresh_per_second=4) as live:
+        async for _ in _merged(address, secret, fleet):
+            live.update(fleet.table())
+
+
+async def _lines(address: str, secret: str, fleet: "Fleet") -> None:
+    """Without a terminal: a line per change."""
+    async for line in _merged(address, secret, fleet):
+        print(line, flush=True)
+
+
+async def _merged(address: str, secret: str, fleet: "Fleet") -> AsyncIterator[str]:
+    """Both subscriptions, as they come."""
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    async def follow(query: str, take: Any) -> None:
+        async with aclosing(_subscribed(address, secret, query)) as items:
+            async for item in items:
+                queue.put_nowait(take(item))
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(follow(FLEET, fleet.take_station)),
+            group.create_task(follow(SESSIONS, fleet.take_session)),
+        ]
+        getting = group.create_task(queue.get())
+        while True:
+            done, _ = await asyncio.wait({getting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            if getting in done:
+                yield getting.result()
+                getting = group.create_task(queue.get())
+            for task in done & set(tasks):
+                task.result()
+                raise WatchError("the server ended the subscription")
+
+
+class Fleet:
+    """What is known of the fleet, by what was heard."""
+
+    def __init__(self) -> None:
+        self.stations: dict[str, dict[str, Any]] = {}
+        self.sessions: dict[str, dict[str, Any]] = {}
+
+    def take_station(self, data: dict[str, Any]) -> str:
+        station = data["stationStatusUpdates"]["station"]
+        self.stations[station["identity"]] = station
+        there = "online" if station["online"] else "offline"
+        return f"{station['identity']:<10} {there:<8} {station['status']}"
+
+    def take_session(self, data: dict[str, Any]) -> str:
+        update = data["sessionUpdates"]
+        session = update["session"]
+        identity = session["station"]["identity"]
+        if session["status"] in ("PENDING", "ACTIVE", "SUSPENDED"):
+            self.sessions[identity] = session
+        else:
+            self.sessions.pop(identity, None)
+        return (
+            f"{identity:<10} {update['kind']:<9} {_number(session['energyWh'], 'Wh')} "
+            f"{_number(session['powerW'], 'W')} {session['status']}"
+        )
+
+    def table(self) -> Table:
+        table = Table(title=f"Voltgraph fleet  {datetime.now(UTC):%H:%M:%S} UTC", expand=False)
+        for heading in ("Station", "Make", "OCPP", "Online", "Status", "Token"):
+            table.add_column(heading)
+        for heading in ("Power", "Energy", "SoC"):
+            table.add_column(heading, justify="right")
+        for identity, station in sorted(self.stations.items()):
+            session = self.sessions.get(identity, {})
+            soc = session.get("socPercent")
+            table.add_row(
+                identity,
+                " ".join(filter(None, (station["vendor"], station["model"]))),
+                (station["ocppVersion"] or "").removeprefix("ocpp"),
+                "[green]yes" if station["online"] else "[red]no",
+                f"[{_STYLES.get(station['status'], 'yellow')}]{station['status']}",
+                session.get("tokenUid") or "",
+                _number(session.get("powerW"), "W"),
+                _number(session.get("energyWh"), "Wh"),
+                "" if soc is None else f"{soc:.0f} %",
+            )
+        return table
+
+
+def _number(value: float | None, unit: str) -> str:
+    """Thousands as kilo, as an operator reads it."""
+    return "" if value is None else f"{value / 1000:.2f} k{unit}"
+
+
+async def _subscribed(address: str, secret: str, query: str) -> AsyncIterator[dict[str, Any]]:
+    """The data of each item (graphql-transport-ws)."""
+    try:
+        async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
+            await _send(socket, type="connection_init", payload={"Authorization": f"Bearer {secret}"})
+            while True:
+                message = orjson.loads(await socket.recv())
+                match message["type"]:
+                    case "connection_ack":
+                        await _send(socket, id="1", type="subscribe", payload={"query": query})
+                    case "ping":
+                        await _send(socket, type="pong")
+                    case "next":
+                        for error in message["payload"].get("errors") or []:
+                            raise WatchError(error["message"])
+                        yield message["payload"]["data"]
+                    case "error":
+                        raise WatchError("; ".join(error["message"] for error in message["payload"]))
+                    case "complete":
+                        return
+    except InvalidStatus as error:
+        raise WatchError(f"{address} answers {error.response.status_code}") from None
+    except ConnectionClosed as error:
+        raise WatchError(f"the server closed the connection: {error}") from None
+    except OSError as error:
+        raise WatchError(f"{address} cannot be reached: {error}. Is `make run` up?") from None
+
+
+async def _send(socket: ClientConnection, **message: Any) -> None:
+    await socket.send(orjson.dumps(message).decode())
