@@ -55,7 +55,8 @@ class Envelope:
                 "at": self.at,
                 "type": type(self.event).__name__,
                 "event": asdict(self.event),
-            }
+            },
+            default=str,  # asyncpg's UUIDs are of a class of its own
         )
 
     @classmethod

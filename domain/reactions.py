@@ -43,6 +43,4 @@ def reactions_to(event: type[Event]) -> list[Later]:
 
 def by_name(name: str) -> Reaction:
     """A reaction as its job names it; KeyError when a release has dropped it."""
-    return {
-        name_of(later.reaction): later.reaction for event in REACTIONS for later in reactions_to(event)
-    }[name]
+    return {name_of(later.reaction): later.reaction for event in REACTIONS for later in reactions_to(event)}[name]

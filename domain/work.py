@@ -17,8 +17,8 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Session, SessionTransaction
-from sqlmodel import SQLModel
+from sqlalchemy.orm import SessionTransaction
+from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
@@ -48,9 +48,7 @@ def _scope(session: Session, _transaction: SessionTransaction, connection: Conne
     tenant_id = session.info.get("tenant_id")
     if tenant_id is None:
         raise RuntimeError("a session without a tenant: open a Work")
-    connection.execute(
-        _SCOPE, {"tenant": str(tenant_id), "read_only": "on" if session.info["read_only"] else "off"}
-    )
+    connection.execute(_SCOPE, {"tenant": str(tenant_id), "read_only": "on" if session.info["read_only"] else "off"})
 
 
 @dataclass
@@ -62,8 +60,8 @@ class Work:
     read_only: bool
     now: datetime
     session: AsyncSession
-    _events: list[Envelope] = field(default_factory=list)
-    _news: list[Message] = field(default_factory=list)
+    emitted: list[Envelope] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
 
     @property
     def tenant_id(self) -> UUID:
@@ -90,11 +88,11 @@ class Work:
 
     def emit(self, event: Event) -> None:
         """A fact: into the outbox with this transaction, and on the bus after it."""
-        self._events.append(Envelope(id=uuid7(), tenant_id=self.tenant_id, at=self.now, event=event))
+        self.emitted.append(Envelope(id=uuid7(), tenant_id=self.tenant_id, at=self.now, event=event))
 
     def tell(self, *news: Message) -> None:
         """For eyes only: on the bus after the commit, kept nowhere."""
-        self._news.extend(news)
+        self.told.extend(news)
 
     def port(self, protocol: type[Port]) -> Port:
         """The adapter that is wired to a port."""
@@ -142,14 +140,14 @@ class Workplace:
         await self._publish(work)
 
     async def _finish(self, work: Work) -> None:
-        if work._events:
+        if work.emitted:
             await work.session.flush()
-            await outbox.enqueue(await work.session.connection(), work._events)
+            await outbox.enqueue(await work.session.connection(), work.emitted)
         await work.session.commit()
 
     async def _publish(self, work: Work) -> None:
         """After the commit, so nobody hears of what did not happen; a deaf bus does not undo a fact."""
-        news = [*(envelope.message() for envelope in work._events), *work._news]
+        news = [*(envelope.message() for envelope in work.emitted), *work.told]
         if not news:
             return
         try:

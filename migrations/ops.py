@@ -69,7 +69,7 @@ def security_definer(signature: str, returns: str, body: str, *, language: str =
         f"create function {signature} returns {returns} language {language} {kind} security definer "
         f"set search_path = public, pg_temp as $body$ {body} $body$"
     )
-    name = f"{signature.split('(')[0]}"
+    name = signature.partition("(")[0]
     op.execute(f"revoke all on function {name} from public")
     op.execute(f'grant execute on function {name} to "{app_role()}"')
 

@@ -1,14 +1,12 @@
 """From what a client wrote to what the domain takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 import strawberry
-from strawberry.types.base import has_object_definition
 
 from domain.errors import Invalid
-from domain.page import PageRequest
 
 
 def row_id(given: strawberry.ID, argument: str = "id") -> UUID:
@@ -28,15 +26,6 @@ def optional_id(given: strawberry.ID | None, argument: str) -> UUID | None:
     return None if given is None else row_id(given, argument)
 
 
-def page_request(first: int, after: str | None) -> PageRequest:
-    return PageRequest(first=first, after=after)
-
-
 def changes(given: Any) -> dict[str, Any]:
     """The fields of an update that the client wrote, `null` among them; `Maybe` tells those from the absent ones."""
-    return {name: value.value for name, value in _fields(given).items() if value is not None}
-
-
-def _fields(given: Any) -> Mapping[str, Any]:
-    assert has_object_definition(given), given
-    return {field.python_name: getattr(given, field.python_name) for field in given.__strawberry_definition__.fields}
+    return {name: value.value for name, value in vars(given).items() if value is not None}

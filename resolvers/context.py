@@ -8,12 +8,17 @@ from typing import Self, TypeVar
 
 import strawberry
 
-from domain.actor import Actor, Permission
+from domain.actor import Actor, Permission, Role
 from domain.errors import Unauthenticated
 from domain.work import Work, Workplace
 from resolvers.loaders import Loaders
 
 Port = TypeVar("Port")
+
+strawberry.enum(Role, description="What an actor may do: ADMIN everything, OPERATOR control, VIEWER look.")
+strawberry.enum(
+    Permission, description="VIEW, CONTROL equipment, MANAGE credentials and deletions, REPORT measurements."
+)
 
 
 @dataclass

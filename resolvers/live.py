@@ -5,12 +5,12 @@ the news it looks again; who is too slow for a bounded queue is told to subscrib
 in silence.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 from domain.bus import Bus, Gap, Message, Overflowed, Topic
 from domain.errors import Resync
-from domain.work import Work
 from resolvers.context import Context
 
 Item = TypeVar("Item")
@@ -20,27 +20,26 @@ async def live(
     context: Context,
     topics: Sequence[Topic],
     *,
-    look: Callable[[Work], Awaitable[Sequence[Item]]],
-    translate: Callable[[Message], Awaitable[Item | None]],
+    look: Callable[[], AsyncGenerator[Item, None]],
+    translate: Callable[[Message], Awaitable[Iterable[Item]]],
 ) -> AsyncGenerator[Item, None]:
-    """`look` answers what is true now, `translate` what a piece of news means here (None: nothing).
+    """`look` tells what is true now, `translate` what a piece of news means to this listener.
 
     `look` is repeated after a gap, when it must also tell of what has ended since: it knows what it has shown.
+    Neither holds a Work while an item is on its way to the reader.
     """
     async with context.port(Bus).listen(*topics) as ear:  # type: ignore[type-abstract]
-        for item in await _looked(context, look):
-            yield item
+        async with aclosing(look()) as seen:
+            async for item in seen:
+                yield item
         try:
             async for news in ear:
                 if isinstance(news, Gap):
-                    for item in await _looked(context, look):
+                    async with aclosing(look()) as seen:
+                        async for item in seen:
+                            yield item
+                else:
+                    for item in await translate(news):
                         yield item
-                elif (translated := await translate(news)) is not None:
-                    yield translated
         except Overflowed:
             raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
-
-
-async def _looked(context: Context, look: Callable[[Work], Awaitable[Sequence[Item]]]) -> Sequence[Item]:
-    async with context.read() as work:
-        return await look(work)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from domain import commands, credentials, locations, points, sessions, stations, tokens, users
+from domain import credentials, locations, points, sessions, stations, tokens, users
 from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.work import Work, Workplace
@@ -58,7 +58,12 @@ class Loaders:
         return self._one(credentials.by_ids)
 
     @cached_property
+    def session(self) -> DataLoader[UUID, sessions.Session | None]:
+        return self._one(sessions.by_ids)
+
+    @cached_property
     def session_of_command(self) -> DataLoader[UUID, sessions.Session | None]:
+        """By the remote start that led to it."""
         return self._one(sessions.by_command_ids, key=lambda session: session.command_id)
 
     @cached_property

@@ -1,0 +1,90 @@
+"""What the world sees: types only. What comes in is typed at the door, in `resolvers/`, by the same names."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from graphql.execution import Executor
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext
+
+from resolvers.context import Context
+from schema.commands import CommandMutation, CommandSubscription
+from schema.credentials import CredentialMutation, CredentialQuery
+from schema.errors import show
+from schema.history import HistoryQuery
+from schema.locations import LocationMutation, LocationQuery
+from schema.points import PointMutation, PointQuery, PointSubscription
+from schema.scalars import SCALARS
+from schema.sessions import SessionMutation, SessionQuery, SessionSubscription
+from schema.stations import StationMutation, StationQuery, StationSubscription
+from schema.tokens import TokenMutation, TokenQuery
+from schema.users import UserQuery
+
+
+@strawberry.type(description="What can be asked. A field that fails answers null and an error; its siblings answer.")
+class Query(
+    StationQuery,
+    SessionQuery,
+    TokenQuery,
+    LocationQuery,
+    PointQuery,
+    HistoryQuery,
+    CredentialQuery,
+    UserQuery,
+):
+    pass
+
+
+@strawberry.type(description="What can be done. Each field is a transaction of its own.")
+class Mutation(
+    StationMutation,
+    SessionMutation,
+    TokenMutation,
+    LocationMutation,
+    PointMutation,
+    CommandMutation,
+    CredentialMutation,
+):
+    pass
+
+
+@strawberry.type(
+    description="What can be followed: first how things are, then every change. It ends with the code RESYNC where the "
+    "reader was too slow: subscribe again."
+)
+class Subscription(
+    StationSubscription,
+    SessionSubscription,
+    PointSubscription,
+    CommandSubscription,
+):
+    pass
+
+
+class Schema(strawberry.Schema):
+    """Shows errors as `schema.errors` has it, wherever in an operation they came from."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        context = execution_context.context if execution_context is not None else None
+        actor = context.actor if isinstance(context, Context) else None
+        for error in errors:
+            show(error, tenant=None if actor is None else str(actor.tenant_id))
+
+
+def build(
+    *,
+    executor: type[Executor[Any]] | None = None,
+    extensions: Iterable[Callable[[], SchemaExtension]] = (),
+) -> Schema:
+    """The schema, with the engine that is to run it."""
+    return Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        execution_context_class=executor,
+        extensions=extensions,
+        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
+    )

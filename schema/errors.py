@@ -1,9 +1,11 @@
 """What went wrong, as clients see it: the message and `extensions.code`; nothing of what they need not know."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from uuid_utils.compat import uuid7
 
 from domain.errors import DomainError
@@ -13,40 +15,50 @@ log = structlog.get_logger()
 INVALID = "INVALID"
 INTERNAL = "INTERNAL"
 
+_OF_THE_REQUEST = (
+    StrawberryInputCoercionError,
+    MissingQueryError,
+    CannotGetOperationTypeError,
+    InvalidOperationTypeError,
+)
+
 
 def show(error: GraphQLError, *, tenant: str | None = None) -> None:
     """Make an error of the engine's fit for the outside, in place. Doing it again changes nothing."""
     if error.extensions and "code" in error.extensions:
         return
-    cause = _cause(error)
+    *_, cause = chain = list(_causes(error))
     if isinstance(cause, DomainError):
         error.message = cause.message
         error.extensions = {**cause.details, "code": cause.code}
-    elif _is_the_clients(error, cause):
+    elif _is_the_clients(chain):
         error.extensions = {"code": INVALID}
     else:
         _mask(error, cause, tenant)
 
 
-def _cause(error: GraphQLError) -> BaseException | None:
-    cause: BaseException | None = error
-    while isinstance(cause, GraphQLError):
-        cause = cause.original_error
-    return cause
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it wraps, the innermost last."""
+    yield error
+    if isinstance(error, GraphQLError) and error.original_error is not None:
+        yield from _causes(error.original_error)
 
 
-def _is_the_clients(error: GraphQLError, cause: BaseException | None) -> bool:
-    """Syntax, validation and variables have no path in the answer; an argument's error knows where it was written."""
-    if error.path is None:
-        return cause is None or isinstance(cause, ValueError)
-    wrapped = error.original_error
-    return cause is None and isinstance(wrapped, GraphQLError) and wrapped.nodes is not None
+def _is_the_clients(chain: list[BaseException]) -> bool:
+    """Syntax, validation and variables stand before the answer, so they have no path in it, and the engine itself
+    raises them; an argument that it refuses in passing knows where it was written."""
+    error, *wrapped = chain
+    if isinstance(chain[-1], _OF_THE_REQUEST):
+        return True
+    if not isinstance(error, GraphQLError) or not all(isinstance(one, GraphQLError) for one in wrapped[:1]):
+        return False
+    return error.path is None or any(isinstance(one, GraphQLError) and one.nodes for one in wrapped)
 
 
-def _mask(error: GraphQLError, cause: BaseException | None, tenant: str | None) -> None:
+def _mask(error: GraphQLError, cause: BaseException, tenant: str | None) -> None:
     """Nobody outside learns more than the id under which the log has the rest."""
     error_id = uuid7().hex
-    path: Any = None if error.path is None else ".".join(str(part) for part in error.path)
+    path = None if error.path is None else ".".join(str(part) for part in error.path)
     log.error("a field failed", error_id=error_id, path=path, tenant=tenant, reason=error.message, exc_info=cause)
     error.message = f"internal error {error_id}"
     error.extensions = {"code": INTERNAL, "id": error_id}

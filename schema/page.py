@@ -2,7 +2,6 @@
 
 from typing import Generic, TypeVar
 
-
 from domain import page
 from resolvers import pages
 from schema.view import answer, attribute, view
@@ -25,5 +24,3 @@ class Connection(Generic[Node]):
     rows: list[Node] = attribute("The rows of this page.", name="nodes")
     page_info: PageInfo = answer(pages.page_info, "Where this page ends.")
     total_count: int = answer(pages.total_count, "How many rows there are on all pages; counted when asked for.")
-
-

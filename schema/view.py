@@ -48,20 +48,19 @@ def stream(resolver: Callable[..., Any], description: str) -> Any:
 
 
 def _check(model: type, cls: type, field: StrawberryField) -> None:
-    annotation = _annotations(model).get(field.python_name)
+    annotation = _annotation(model, field.python_name)
     if annotation is None:
         raise TypeError(f"{cls.__name__} shows {field.python_name}, which {model.__name__} does not have")
     if NoneType in typing.get_args(annotation) and not isinstance(field.type, StrawberryOptional):
         raise TypeError(f"{cls.__name__}.{field.python_name} may be None in {model.__name__}: show it as nullable")
 
 
-def _annotations(model: type) -> dict[str, Any]:
-    """Every attribute that an instance has, with its type: fields of SQLModel, dataclass and tuple, and properties."""
-    found: dict[str, Any] = {}
-    for cls in reversed(model.__mro__):
-        for name, member in vars(cls).items():
-            if isinstance(member, property) and member.fget is not None:
-                found[name] = typing.get_type_hints(member.fget).get("return", Any)
+def _annotation(model: type, name: str) -> Any:
+    """The type of a property, or of a field of SQLModel, dataclass or tuple; None where there is neither."""
+    member = inspect.getattr_static(model, name, None)
+    if isinstance(member, property):
+        return typing.get_type_hints(member.fget).get("return", Any)
     if is_dataclass(model) or issubclass(model, tuple):
-        return found | typing.get_type_hints(model)
-    return found | {name: field.annotation for name, field in getattr(model, "model_fields", {}).items()}
+        return typing.get_type_hints(model).get(name)
+    field = getattr(model, "model_fields", {}).get(name)
+    return None if field is None else field.annotation

@@ -24,7 +24,9 @@ def urls() -> Iterator[Urls]:
     """The servers that the URLs of the environment name, else private ones for this worker; migrated from empty."""
     if "VOLTGRAPH_DATABASE_URL" in os.environ:
         given = load()
-        assert given.database_url and given.database_owner_url and given.redis_url, "all three URLs must be set"
+        assert given.database_url, "VOLTGRAPH_DATABASE_URL"
+        assert given.database_owner_url, "VOLTGRAPH_DATABASE_OWNER_URL"
+        assert given.redis_url, "VOLTGRAPH_REDIS_URL"
         migrate_now(given.database_owner_url, given.database_url)
         yield Urls(given.database_url, given.database_owner_url, given.redis_url)
         return

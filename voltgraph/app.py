@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 import schema
-from gateways.graphql import GraphQLView
-from gateways.ocpp import Endpoint
+from gateways.graphql import Executor, GraphQLView, extensions
 from resolvers.context import context
+from schema import limits
 from voltgraph.auth import authenticate
 from voltgraph.health import detailed, health
 from voltgraph.metrics import metrics
@@ -25,6 +25,11 @@ log = structlog.get_logger()
 _BODY_MAX_BYTES = 1_000_000
 
 
+def built_schema() -> schema.Schema:
+    """The schema with the engine that runs it."""
+    return schema.build(executor=Executor, extensions=extensions(tokens=limits.TOKENS, depth=limits.DEPTH))
+
+
 def create_app(settings: Settings) -> Starlette:
     """The ASGI application of one process; its house is built when it starts and taken down when it stops."""
 
@@ -33,12 +38,11 @@ def create_app(settings: Settings) -> Starlette:
         async with House.built(settings) as house, house.serving():
             app.state.house = house
             graphql = GraphQLView(
-                schema.build(),
+                built_schema(),
                 authenticate=partial(authenticate, house.workplace),
                 context=partial(context, house.workplace),
                 allowed_origins=settings.allowed_origins,
             )
-            ocpp = Endpoint(house.gate, house.sockets, house.lifecycle, house.workplace)
             app.router.routes[:] = [
                 Route("/", _front_door),
                 Route("/health", health),
@@ -46,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
                 Route("/metrics", metrics),
                 Route("/graphql", graphql),
                 WebSocketRoute("/graphql", graphql),
-                *ocpp.routes,
+                house.stations.route,
             ]
             yield
 

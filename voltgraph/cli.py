@@ -62,6 +62,14 @@ def serve(host: Host = None, port: Port = None, workers: Workers = 1) -> None:
             run_workers(complete, workers, when_ready=ready)
 
 
+@app.command(hidden=True)
+def worker() -> None:
+    """One of several workers of `serve`, told everything by its environment."""
+    from voltgraph.server import run_worker
+
+    run_worker(load())
+
+
 @app.command()
 def demo(
     host: Host = None,
@@ -72,7 +80,8 @@ def demo(
     """Serve with the tenant `demo` and a simulated fleet: what `make run` does."""
     from voltgraph.demo import run_demo
 
-    run_demo(load(host=host, port=port, station_policy=os.environ.get("VOLTGRAPH_STATION_POLICY") or "auto"), workers, stations)
+    policy = None if "VOLTGRAPH_STATION_POLICY" in os.environ else "auto"
+    run_demo(load(host=host, port=port, station_policy=policy), workers, stations)
 
 
 @app.command()

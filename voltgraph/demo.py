@@ -2,11 +2,10 @@
 
 import asyncio
 import subprocess
-import sys
 from typing import Self
 
 from voltgraph import logging
-from voltgraph.processes import die_with_parent
+from voltgraph.processes import child, end
 from voltgraph.seed import DEMO_TENANT, DEMO_TOKEN, seed_demo
 from voltgraph.server import run_worker, run_workers, with_free_port
 from voltgraph.servers import owned
@@ -53,23 +52,17 @@ class Fleet:
     """The simulated stations' process; ends with us."""
 
     def __init__(self, settings: Settings, count: int) -> None:
-        self._command = [sys.executable, "-m", "voltgraph.cli", "simulate", "stations", "--token", DEMO_TOKEN]
-        self._command += ["--url", f"ws://{settings.host}:{settings.port}/ocpp/{DEMO_TENANT}", "--count", str(count)]
+        url = f"ws://{settings.host}:{settings.port}/ocpp/{DEMO_TENANT}"
+        self._arguments = ["simulate", "stations", "--url", url, "--count", str(count), "--token", DEMO_TOKEN]
         self._wanted = count > 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         if self._wanted:
-            self._process = subprocess.Popen(self._command, preexec_fn=die_with_parent, start_new_session=True)
+            self._processes.append(child(*self._arguments))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        end(self._processes, within_s=5)

@@ -59,8 +59,7 @@ async def _database(house: House) -> dict[str, Any]:
 
 
 async def _redis(house: House) -> dict[str, Any]:
-    await house.bus.ping()
-    return {}
+    return {"pong": bool(await house.redis.ping())}
 
 
 async def _relay(house: House) -> dict[str, Any]:
@@ -73,4 +72,4 @@ async def _history(house: House) -> dict[str, Any]:
 
 
 async def _sockets(house: House) -> dict[str, Any]:
-    return {"stations_here": len(house.sockets)}
+    return {"stations_here": len(house.stations.sockets)}

@@ -1,6 +1,7 @@
 """Bring a database's structure to this release, as its owner."""
 
 import asyncio
+import getpass
 from pathlib import Path
 
 from alembic import command
@@ -17,7 +18,7 @@ _LOCK = 0x766F6C74  # "volt": two processes that start together migrate one afte
 
 async def migrate(owner_url: str, application_url: str) -> None:
     """Forward to the newest structure; the application's role is read from its URL and gets its rights."""
-    role = make_url(application_url).username
+    role = make_url(application_url).username or getpass.getuser()  # as libpq does
     engine = create_async_engine(owner_url)
     try:
         async with engine.connect() as connection:

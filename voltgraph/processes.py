@@ -2,16 +2,39 @@
 
 import ctypes
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 _PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
+
+
+def child(*arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    """A `voltgraph` command in a process of its own, which ends with ours; the terminal's Ctrl-C is for us alone."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "voltgraph.child", *arguments], env=environment, start_new_session=True
+    )
+
+
+def end(children: "Sequence[subprocess.Popen[bytes]]", *, within_s: float) -> None:
+    """Ask all of them to end, wait, and end those that do not."""
+    for process in children:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + within_s
+    for process in children:
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def die_with_parent() -> None:
-    """For a child, before it runs: end when the parent does, however that ends (Linux, prctl(2))."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """End when the process that started us does, however that ends (Linux, prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import structlog
 from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.models import Job
+from pgqueuer.ports import RepositoryPort
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
@@ -95,7 +96,7 @@ class Relay:
 
         return manager
 
-    async def _fan_out(self, queries: Queries, job: Job) -> None:
+    async def _fan_out(self, queries: RepositoryPort, job: Job) -> None:
         """One job per reaction; repeating it adds none."""
         envelope = Envelope.decode(job.payload or b"")
         following = reactions_to(type(envelope.event))
@@ -145,7 +146,8 @@ class Relay:
 
 async def _first_time(work: Work, envelope: Envelope, name: str) -> bool:
     """Written in the reaction's own transaction: done once, or not at all."""
-    done = await work.session.execute(
+    connection = await work.session.connection()
+    done = await connection.execute(
         text(
             "insert into reaction_done (id, created_at, event_id, reaction) "
             "values (gen_random_uuid(), :now, :event_id, :reaction) on conflict do nothing returning id"

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import uvicorn
 
 from voltgraph import logging
 from voltgraph.app import create_app
-from voltgraph.processes import die_with_parent, ending_on_signals
+from voltgraph.processes import child, end, ending_on_signals
 from voltgraph.settings import Settings, SettingsError
 from voltgraph.wiring import House
 
@@ -82,7 +81,7 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
     with ending_on_signals():
         try:
             for number in range(count):
-                workers[number] = _spawn(environment)
+                workers[number] = child("worker", environment=environment)
             if when_ready is not None:
                 when_ready()
             while True:
@@ -90,9 +89,9 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
                 for number, worker in workers.items():
                     if worker.poll() is not None:
                         log.error("a worker died", pid=worker.pid, code=worker.returncode)
-                        workers[number] = _spawn(environment)
+                        workers[number] = child("worker", environment=environment)
         finally:
-            _end(list(workers.values()))
+            end(list(workers.values()), within_s=_DRAIN_S + _GRACE_S + 5)
 
 
 def run_relay(settings: Settings) -> None:
@@ -146,21 +145,3 @@ def _metrics_dir(settings: Settings) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
-
-
-def _spawn(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "voltgraph.worker"], env=environment, preexec_fn=die_with_parent, start_new_session=True
-    )
-
-
-def _end(workers: "list[subprocess.Popen[bytes]]") -> None:
-    for worker in workers:
-        if worker.poll() is None:
-            worker.terminate()
-    until = time.monotonic() + _DRAIN_S + _GRACE_S + 5
-    for worker in workers:
-        try:
-            worker.wait(max(0.1, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.kill()

@@ -138,9 +138,10 @@ def asyncpg_url(value: str) -> str:
 
 
 def make_data_dir(path: Path) -> Path:
-    """The data directory; of the one made by root, others may pass through (the servers run as `nobody`)."""
+    """The data directory; through one made by root, others may pass (the servers run as `nobody`)."""
+    if not path.parent.exists():
+        make_data_dir(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir()
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)
     except FileExistsError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -51,7 +51,7 @@ def run_watch(settings: Settings, *, query: str | None, url: str | None, secret:
 def _demo_secret(settings: Settings) -> str:
     path = demo_credential_path(settings.data_dir)
     if not path.exists():
-        raise WatchError("no credential: give --credential or set VOLTGRAPH_CREDENTIAL (the demo's is made by `make run`)")
+        raise WatchError("give --credential or set VOLTGRAPH_CREDENTIAL (`make run` makes one of its own)")
     return path.read_text().strip()
 
 
@@ -158,7 +158,7 @@ def _number(value: float | None, unit: str) -> str:
     return "" if value is None else f"{value / 1000:.2f} k{unit}"
 
 
-async def _subscribed(address: str, secret: str, query: str) -> AsyncIterator[dict[str, Any]]:
+async def _subscribed(address: str, secret: str, query: str) -> AsyncGenerator[dict[str, Any]]:
     """The data of each item (graphql-transport-ws)."""
     try:
         async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
 from domain.bus import Bus
-from domain.commands import CommandRules, StationLink
+from domain.commands import CommandKind, CommandRules, Outcome, StationLink
 from domain.credentials import SecretKey
+from domain.errors import Unavailable
 from domain.points import HistoryStore, Latest
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
-from gateways.ocpp import LocalLink, Sockets
-from gateways.redis import ClusterLink, RedisBus, RedisLatest, RedisPresence, Router
+from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v201
+from gateways.redis import ClusterLink, Order, RedisBus, RedisLatest, RedisPresence, Router, connect
 from gateways.timescale import TimescaleStore
 from voltgraph.database import create_engine, plain_url
 from voltgraph.relay import Relay
@@ -32,6 +34,10 @@ class ServerKey(SecretKey):
         return self._key
 
 
+_PACKAGES: tuple[OcppVersion, ...] = (v16, v201)
+OCPP = {package.VERSION: package for package in _PACKAGES}
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What one process of the cluster is made of."""
@@ -40,11 +46,12 @@ class House:
     settings: Settings
     workplace: Workplace
     bus: RedisBus
-    presence: RedisPresence
-    router: Router
+    redis: Redis
     store: TimescaleStore
-    sockets: Sockets
+    link: ClusterLink
     relay: Relay
+    stations: Endpoint
+    attendance: Attendance
 
     @classmethod
     @asynccontextmanager
@@ -52,17 +59,18 @@ class House:
         cls, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> AsyncIterator[Self]:
         """Started in order of need, stopped in reverse."""
-        assert settings.database_url and settings.redis_url, "settings without servers: start the embedded ones first"
+        if settings.database_url is None or settings.redis_url is None:
+            raise ValueError("settings without servers: see voltgraph.servers")
         process_id = uuid7().hex
         engine = create_engine(settings.database_url)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
             bus = await stack.enter_async_context(RedisBus(settings.redis_url))
-            presence = await stack.enter_async_context(RedisPresence(settings.redis_url))
-            latest = await stack.enter_async_context(RedisLatest(settings.redis_url))
-            router = await stack.enter_async_context(Router(settings.redis_url, process_id))
+            redis = await stack.enter_async_context(connect(settings.redis_url))
+            presence, latest = RedisPresence(redis), RedisLatest(redis)
+            router = await stack.enter_async_context(Router(settings.redis_url))
             store = await stack.enter_async_context(TimescaleStore(plain_url(settings.database_url)))
-            sockets = Sockets()
+            link = ClusterLink(presence, router, process_id)
             workplace = Workplace(
                 engine,
                 clock=clock,
@@ -71,7 +79,7 @@ class House:
                     Presence: presence,
                     Latest: latest,
                     HistoryStore: store,
-                    StationLink: ClusterLink(presence, router, LocalLink(sockets)),
+                    StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),
                     StationRules: StationRules(
                         unknown=UnknownPolicy(settings.station_policy),
@@ -80,14 +88,37 @@ class House:
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
                 },
             )
-            yield cls(
-                process_id=process_id,
-                settings=settings,
+            sockets = Sockets()
+            attendance = Attendance(workplace, sockets, process_id=process_id, evict=link.evict)
+            endpoint = Endpoint(
+                gate=HouseGate(workplace),
+                lifecycle=attendance,
                 workplace=workplace,
-                bus=bus,
-                presence=presence,
-                router=router,
-                store=store,
+                packages=OCPP.values(),
                 sockets=sockets,
-                relay=Relay(workplace, settings.database_url),
             )
+            relay = Relay(workplace, settings.database_url)
+            yield cls(process_id, settings, workplace, bus, redis, store, link, relay, endpoint, attendance)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Takes orders for its sockets, keeps their leases, runs the outbox."""
+        await self.link.serve(self._carry_out, self.attendance.evicted)
+        async with self.attendance.kept(), self.relay.running():
+            yield
+
+    async def drain(self) -> None:
+        """Answers what was received, then closes every station's socket: what is acknowledged is kept."""
+        await self.stations.sockets.shutdown(over_s=2.0)
+
+    async def _carry_out(self, order: Order) -> Outcome:
+        socket = self.stations.sockets.get(order.tenant_id, order.station_id)
+        if socket is None:
+            raise Unavailable("the station is not connected")
+        return await carry_out(
+            socket,
+            OCPP[socket.version],
+            kind=CommandKind(order.kind),
+            arguments=order.arguments,
+            timeout_s=order.timeout_s,
+        )

@@ -1,6 +1,8 @@
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import func, or_
 from sqlmodel import col, select
 
 from domain.commands.models import Command, CommandKind, CommandStatus
@@ -14,6 +16,16 @@ async def by_id(work: Work, command_id: UUID) -> Command:
     return await work.get(Command, command_id)
 
 
+async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Command]:
+    return (await work.session.exec(select(Command).where(col(Command.id).in_(ids)))).all()
+
+
+async def unfinished(work: Work) -> Sequence[Command]:
+    """Orders whose end is not known yet, oldest first."""
+    query = select(Command).where(col(Command.completed_at).is_(None))
+    return (await work.session.exec(query.order_by(col(Command.created_at), col(Command.id)))).all()
+
+
 async def matching_remote_start(
     work: Work,
     *,
@@ -21,18 +33,26 @@ async def matching_remote_start(
     token_uid: str | None,
     at: datetime,
     remote_start_number: int | None = None,
+    evse_number: int | None = None,
+    excluding: Sequence[UUID] = (),
 ) -> UUID | None:
-    """The remote start that led to a charge: by its number (2.x), else by station, token and time (1.6)."""
+    """The remote start that led to a charge: by its number (2.x), else by station, token, EVSE and time (1.6).
+
+    `excluding` are those that have led to another.
+    """
     query = select(Command.id).where(
         Command.station_id == station_id,
         Command.kind == CommandKind.REMOTE_START,
         col(Command.status).in_((CommandStatus.SENT, CommandStatus.ACCEPTED)),
+        col(Command.id).not_in(excluding),
     )
     if remote_start_number is not None:
         query = query.where(Command.remote_start_number == remote_start_number)
     else:
+        chosen = col(Command.arguments)["evse_number"].astext
         query = query.where(
             Command.created_at >= at - _REMEMBERED,
-            col(Command.arguments)["token_uid"].astext == token_uid,
+            func.lower(col(Command.arguments)["token_uid"].astext) == (token_uid or "").strip().lower(),
+            or_(chosen.is_(None), chosen == str(evse_number)),
         )
     return (await work.session.exec(query.order_by(col(Command.created_at).desc()).limit(1))).first()

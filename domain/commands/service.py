@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Sequence as DatabaseSequence
-from sqlalchemy import select as select_row
 from sqlmodel import col, select
 
+from domain import stations
 from domain.actor import Actor, Permission
 from domain.commands.events import CommandChanged
 from domain.commands.link import Outcome, StationLink
@@ -43,14 +43,14 @@ async def request(
         deadline_at=work.now + timedelta(seconds=deadline),
     )
     if kind is CommandKind.REMOTE_START:
-        command.remote_start_number = (await work.session.execute(select_row(_REMOTE_START_NUMBER.next_value()))).scalar_one()
+        command.remote_start_number = (await work.session.exec(select(_REMOTE_START_NUMBER.next_value()))).one()
         command.arguments = {**command.arguments, "remote_start_number": command.remote_start_number}
     _tell(work, command)
     return work.add(command)
 
 
 async def deliver(workplace: Workplace, actor: Actor, command: Command) -> Command:
-    """Wait for the station's answer, or for the deadline, holding no transaction; never raises for the station's sake."""
+    """Wait for the station's answer or for the deadline, holding no transaction; what it does is no error of ours."""
     remaining_s = (command.deadline_at - workplace.clock()).total_seconds()
     async with workplace.open_work(actor) as work:
         await mark_sent(work, command_id=command.id)
@@ -89,15 +89,27 @@ async def complete(work: Work, *, command_id: UUID, outcome: Outcome) -> Command
         command.status, command.completed_at = CommandStatus(outcome.status), work.now
         command.result, command.error = outcome.result, outcome.error
         _tell(work, command)
+        if (told := _configuration_told(command)) is not None:
+            await stations.remember_configuration(work, station_id=command.station_id, values=told)
     return command
+
+
+def _configuration_told(command: Command) -> dict[str, Any] | None:
+    """The keys and values that the end of a command tells of its station."""
+    if command.status is not CommandStatus.ACCEPTED:
+        return None
+    match command.kind:
+        case CommandKind.GET_CONFIGURATION:
+            return {key: entry["value"] for key, entry in (command.result or {}).get("configuration", {}).items()}
+        case CommandKind.CHANGE_CONFIGURATION:
+            return {command.arguments["key"]: command.arguments["value"]}
+    return None
 
 
 async def expire_overdue(work: Work) -> Sequence[Command]:
     """Commands whose caller died before it could write down the end."""
     work.require(Permission.CONTROL)
-    query = select(Command).where(
-        col(Command.completed_at).is_(None), col(Command.deadline_at) < work.now - _GRACE
-    )
+    query = select(Command).where(col(Command.completed_at).is_(None), col(Command.deadline_at) < work.now - _GRACE)
     overdue = (await work.session.exec(query.with_for_update(skip_locked=True))).all()
     for command in overdue:
         command.status, command.completed_at = CommandStatus.TIMEOUT, work.now

@@ -2,6 +2,7 @@
 
 from domain.credentials.models import Credential as Credential
 from domain.credentials.queries import by_id as by_id
+from domain.credentials.queries import by_ids as by_ids
 from domain.credentials.queries import listed as listed
 from domain.credentials.secrets import SecretKey as SecretKey
 from domain.credentials.secrets import digest as digest

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -15,3 +16,7 @@ async def listed(work: Work, request: PageRequest) -> Page[Credential]:
 
 async def by_id(work: Work, credential_id: UUID) -> Credential:
     return await work.get(Credential, credential_id)
+
+
+async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Credential]:
+    return (await work.session.exec(select(Credential).where(col(Credential.id).in_(ids)))).all()

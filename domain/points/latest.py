@@ -1,21 +1,21 @@
 """The latest value of every point, by the time of the device that measured it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from domain.points.readings import Quality
 
-@dataclass(frozen=True, slots=True)
-class LatestReading:
-    """`at` is the device's time; `quality` is GOOD, UNCERTAIN or BAD."""
+
+class LatestReading(NamedTuple):
+    """`at` is the device's time."""
 
     point_id: UUID
     at: datetime
     value: float | None
     text: str | None
-    quality: str
+    quality: Quality
 
 
 class Latest(Protocol):

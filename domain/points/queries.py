@@ -45,7 +45,7 @@ async def listed(
     kind: PointKind | None = None,
     text: str | None = None,
 ) -> Page[Point]:
-    """Points, newest first. `prefix` is how an address begins, `text` stands anywhere in it, `owner` is a station's id."""
+    """Points, newest first. `prefix` begins the address, `text` stands anywhere in it, `owner` is a station's id."""
     work.require(Permission.VIEW)
     query = select(Point)
     if prefix is not None:

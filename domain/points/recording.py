@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
-from uuid import UUID
 
 from domain.actor import Permission
 from domain.errors import Forbidden
@@ -14,7 +13,7 @@ from domain.points.live import show
 from domain.points.news import Live
 from domain.points.readings import Owner, Quality, Reading, Recorded, RecordError
 from domain.points.store import HistoryStore, Row
-from domain.units import CONVERSIONS
+from domain.units import CONVERSIONS, normalized
 from domain.work import Work
 
 ADDRESS_MAX = 255
@@ -40,8 +39,8 @@ async def record(work: Work, readings: Sequence[Reading], *, owner: Owner | None
     batch = Batch(readings)
     rows = batch.rows(await known(work, batch.first_of_each, owner))
     if rows:
-        for index, reason in await work.port(HistoryStore).write(rows):  # type: ignore[type-abstract]
-            batch.refuse_row(index, reason)
+        for position, reason in await work.port(HistoryStore).write(rows):  # type: ignore[type-abstract]
+            batch.refuse_row(position, reason)
         await show(work, batch.newest())
     return Recorded(len(readings) - len(batch.errors), sorted(batch.errors, key=lambda error: error.index))
 
@@ -51,7 +50,7 @@ class Batch:
 
     def __init__(self, readings: Sequence[Reading]) -> None:
         self.errors: list[RecordError] = []
-        self.first_of_each: dict[str, Reading] = {}
+        self.first_of_each: dict[str, Reading] = {}  # the first that has a unit, if any has
         self._readings: list[tuple[int, Reading]] = []
         self._rows: list[Row] = []
         self._sources: list[tuple[int, str, Known]] = []  # of each row: the reading's index and address, and the point
@@ -62,7 +61,9 @@ class Batch:
                 self.errors.append(RecordError(index, problem))
                 continue
             self._readings.append((index, reading))
-            self.first_of_each.setdefault(reading.address, reading)
+            other = self.first_of_each.get(reading.address)
+            if other is None or (other.unit is None and reading.unit is not None):
+                self.first_of_each[reading.address] = reading
 
     def rows(self, points: Mapping[str, Known]) -> list[Row]:
         for index, (address, at, value, text, quality, unit) in self._readings:
@@ -70,9 +71,8 @@ class Batch:
             if value is not None:
                 value = float(value)  # noqa: PLW2901  # booleans and whole numbers too
                 if unit is not None:
-                    conversion = CONVERSIONS.get(unit)
-                    if conversion is not None:
-                        value, unit = conversion.apply(value), conversion.base  # noqa: PLW2901
+                    if unit in CONVERSIONS:
+                        value, unit = normalized(value, unit)  # noqa: PLW2901
                     if unit != point.unit:
                         self.errors.append(RecordError(index, f"{address} is in {point.unit}, not in {unit}"))
                         continue
@@ -80,47 +80,50 @@ class Batch:
             self._sources.append((index, address, point))
         return self._rows
 
-    def refuse_row(self, row_index: int, reason: str) -> None:
-        self._refused.add(row_index)
-        self.errors.append(RecordError(self._sources[row_index][0], reason))
+    def refuse_row(self, position: int, reason: str) -> None:
+        self._refused.add(position)
+        self.errors.append(RecordError(self._sources[position][0], reason))
 
     def newest(self) -> list[Live]:
         """The last reading of each point by the device's time; of several at one time the last given."""
-        newest: dict[UUID, int] = {}
-        for index, row in enumerate(self._rows):
-            if index in self._refused:
+        newest: dict[int, int] = {}
+        for position, row in enumerate(self._rows):
+            if position in self._refused:
                 continue
-            point_id = self._sources[index][2].point_id
-            other = newest.get(point_id)
+            other = newest.get(row.series)
             if other is None or self._rows[other].at <= row.at:
-                newest[point_id] = index
-        return [self._live(index) for index in newest.values()]
+                newest[row.series] = position
+        return [self._live(position) for position in newest.values()]
 
-    def _live(self, index: int) -> Live:
-        _, address, point = self._sources[index]
-        _, at, value, text, quality = self._rows[index]
+    def _live(self, position: int) -> Live:
+        _, address, point = self._sources[position]
+        _, at, value, text, quality = self._rows[position]
         return Live(address, point.owner_id, LatestReading(point.point_id, at, value, text, quality))
 
 
 def _problem(reading: Reading) -> str | None:
     """What is wrong with a reading in itself."""
     address, at, value, text, quality, unit = reading
-    if not address or len(address) > ADDRESS_MAX or not address.isprintable():
-        return f"an address is 1 to {ADDRESS_MAX} printable characters, not {address[:80]!r}"
+    if value is None and text is None and quality is not Quality.BAD:
+        return "a reading has a value or a text, or is BAD"
+    return (
+        (None if 0 < len(address) <= ADDRESS_MAX and address.isprintable() else _not_printable("an address", address))
+        or (None if at.tzinfo is not None and EARLIEST <= at < LATEST else _problem_of_time(at))
+        or (None if value is None else _problem_of_value(value))
+        or (None if text is None else _problem_of_text(text))
+        or (None if unit is None or unit in CONVERSIONS else _problem_of_unit(unit))
+    )
+
+
+def _not_printable(what: str, text: str) -> str:
+    maximum = ADDRESS_MAX if what == "an address" else UNIT_MAX
+    return f"{what} is 1 to {maximum} printable characters, not {text[:80]!r}"
+
+
+def _problem_of_time(at: datetime) -> str:
     if at.tzinfo is None:
         return f"at must have a time zone: {at.isoformat()}"
-    if not EARLIEST <= at < LATEST:
-        return f"at must lie between {EARLIEST:%Y} and {LATEST:%Y}: {at.isoformat()}"
-    if value is None:
-        if text is None and quality is not Quality.BAD:
-            return "a reading has a value or a text, or is BAD"
-    elif (problem := _problem_of_value(value)) is not None:
-        return problem
-    if text is not None and (problem := _problem_of_text(text)) is not None:
-        return problem
-    if unit is not None and not (0 < len(unit) <= UNIT_MAX and unit.isprintable()):
-        return f"a unit is 1 to {UNIT_MAX} printable characters, not {unit[:80]!r}"
-    return None
+    return f"at must lie between {EARLIEST:%Y} and {LATEST:%Y}: {at.isoformat()}"
 
 
 def _problem_of_value(value: float) -> str | None:
@@ -140,3 +143,7 @@ def _problem_of_text(text: str) -> str | None:
     except UnicodeEncodeError:
         return "text is not Unicode: it holds half a surrogate pair"
     return None
+
+
+def _problem_of_unit(unit: str) -> str | None:
+    return None if 0 < len(unit) <= UNIT_MAX and unit.isprintable() else _not_printable("a unit", unit)

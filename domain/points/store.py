@@ -18,9 +18,9 @@ class Row(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The row at `index` of what was written cannot be kept, and why."""
+    """The row at `position` of what was written cannot be kept, and why."""
 
-    index: int
+    position: int
     reason: str
 
 

@@ -1,0 +1,37 @@
+"""Sessions: one charge each, from whatever stations say of it and however often."""
+
+from domain.sessions.authorizing import Authorization as Authorization
+from domain.sessions.authorizing import AuthorizationStatus as AuthorizationStatus
+from domain.sessions.authorizing import authorize as authorize
+from domain.sessions.events import SessionEvent as SessionEvent
+from domain.sessions.events import SessionResumed as SessionResumed
+from domain.sessions.events import SessionStarted as SessionStarted
+from domain.sessions.events import SessionStopped as SessionStopped
+from domain.sessions.events import SessionSuspended as SessionSuspended
+from domain.sessions.facts import Moment as Moment
+from domain.sessions.facts import Sample as Sample
+from domain.sessions.metering import meter as meter
+from domain.sessions.metering import resume as resume
+from domain.sessions.metering import suspend as suspend
+from domain.sessions.models import ChargingState as ChargingState
+from domain.sessions.models import OrphanKind as OrphanKind
+from domain.sessions.models import Session as Session
+from domain.sessions.models import SessionOrphan as SessionOrphan
+from domain.sessions.models import SessionStatus as SessionStatus
+from domain.sessions.news import METERED as METERED
+from domain.sessions.news import SessionMetered as SessionMetered
+from domain.sessions.ordering import request_start as request_start
+from domain.sessions.ordering import request_stop as request_stop
+from domain.sessions.queries import by_command_ids as by_command_ids
+from domain.sessions.queries import by_id as by_id
+from domain.sessions.queries import by_ids as by_ids
+from domain.sessions.queries import listed as listed
+from domain.sessions.queries import open_on as open_on
+from domain.sessions.queries import orphans as orphans
+from domain.sessions.reporting import Reported as Reported
+from domain.sessions.reporting import Stage as Stage
+from domain.sessions.reporting import report as report
+from domain.sessions.starting import Started as Started
+from domain.sessions.starting import start as start
+from domain.sessions.stopping import interrupt_unheard as interrupt_unheard
+from domain.sessions.stopping import stop as stop

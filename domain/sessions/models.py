@@ -1,7 +1,8 @@
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field
 
 from domain.rows import TIMESTAMP, Record, enum_type
@@ -19,13 +20,40 @@ class SessionStatus(StrEnum):
     INVALID = "INVALID"
 
 
-class Session(Record, table=True):
-    """One charge. Times are the station's, `received_at` ours; energy is from the register, in Wh.
+class ChargingState(StrEnum):
+    """OCPP 2.0.1, 3.19; 1.6 tells three of them as the status of a connector."""
 
-    `start_key` finds a repeated StartTransaction again; `inferred` marks an end that no station reported,
-    `start_inferred` a start; `meter_suspect` a register that went backwards: never billed unseen.
+    IDLE = "IDLE"
+    EV_CONNECTED = "EV_CONNECTED"
+    CHARGING = "CHARGING"
+    SUSPENDED_EV = "SUSPENDED_EV"
+    SUSPENDED_EVSE = "SUSPENDED_EVSE"
+
+
+class StopSource(StrEnum):
+    """MATCHED: the stop named a transaction that nobody knows and was taken for this one's."""
+
+    MATCHED = "MATCHED"
+    REPORTED = "REPORTED"
+
+
+class Rank(IntEnum):
+    """What a register value is worth as the first or last of a charge: the higher one counts, whenever it comes."""
+
+    SAMPLED = 1  # the earliest, or latest, of the periodic ones
+    MATCHED = 2  # of a stop that was taken for this charge's
+    MARKED = 3  # sampled as Transaction.Begin or Transaction.End
+    REPORTED = 4  # meterStart, meterStop of OCPP 1.6
+
+
+class Session(Record, table=True):
+    """One charge: what stations said of it, merged, and what follows from that.
+
+    Times are the station's, `received_at` and `updated_at` ours; registers and energy in Wh. Facts may come in any
+    order and any number of times, see `facts.py`; `rules.py` draws the conclusions.
     """
 
+    # Who, where, and how it is found again. `start_key` recognizes a repeated StartTransaction.
     station_id: UUID
     transaction_id: str
     start_key: str | None = None
@@ -33,26 +61,44 @@ class Session(Record, table=True):
     connector_number: int | None = None
     token_id: UUID | None = None
     token_uid: str | None = None
-    status: SessionStatus = Field(sa_type=enum_type(SessionStatus))
-    started_at: datetime = Field(sa_type=TIMESTAMP)
-    ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
-    meter_start_wh: float | None = None
-    meter_last_wh: float | None = None
-    meter_last_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
-    meter_stop_wh: float | None = None
-    energy_wh: float = 0.0
-    power_w: float | None = None
-    soc_percent: float | None = None
-    live_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
-    status_at: datetime = Field(sa_type=TIMESTAMP)
-    stop_reason: str | None = None
-    inferred: bool = False
-    start_inferred: bool = False
-    offline: bool = False
-    meter_suspect: bool = False
+    token_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    command_id: UUID | None = None
     received_at: datetime = Field(sa_type=TIMESTAMP)
     updated_at: datetime = Field(sa_type=TIMESTAMP)
-    command_id: UUID | None = None
+    offline: bool = False
+
+    # Facts. `start_inferred`: the start itself was not heard of yet.
+    started_at: datetime = Field(sa_type=TIMESTAMP)
+    start_inferred: bool = False
+    charging_state: ChargingState | None = Field(default=None, sa_type=enum_type(ChargingState))
+    charging_state_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    charging_state_seq: int | None = Field(default=None, sa_type=BigInteger)
+    meter_start_wh: float | None = None
+    meter_start_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    meter_start_rank: int = 0
+    meter_last_wh: float | None = None
+    meter_last_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    meter_min_wh: float | None = None
+    meter_max_wh: float | None = None
+    meter_stop_wh: float | None = None
+    meter_stop_rank: int = 0
+    sampled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    power_w: float | None = None
+    power_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    soc_percent: float | None = None
+    soc_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    stop_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    stop_source: StopSource | None = Field(default=None, sa_type=enum_type(StopSource))
+    stop_reason: str | None = None
+    superseded_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    silent_since: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+
+    # Conclusions. `inferred`: an end that no station reported; `meter_suspect`: a register that went backwards.
+    status: SessionStatus = Field(default=SessionStatus.ACTIVE, sa_type=enum_type(SessionStatus))
+    ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    energy_wh: float = 0.0
+    inferred: bool = False
+    meter_suspect: bool = False
 
 
 class OrphanKind(StrEnum):
@@ -61,14 +107,18 @@ class OrphanKind(StrEnum):
 
 
 class SessionOrphan(Record, table=True):
-    """What a station said of a charge that nobody can find: kept for an operator, never lost, never billed."""
+    """What a station said of a charge that nobody can find: kept for an operator, never lost, never billed.
+
+    A stop that was taken for a session's has its `session_id`; should that session's own stop come, it has none again.
+    """
 
     __tablename__ = "session_orphan"
 
     station_id: UUID
     kind: OrphanKind = Field(sa_type=enum_type(OrphanKind))
+    session_id: UUID | None = None
     transaction_id: str | None = None
-    connector_number: int | None = None
+    evse_number: int | None = None
     token_uid: str | None = None
     at: datetime = Field(sa_type=TIMESTAMP)
     meter_wh: float | None = None

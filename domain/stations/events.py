@@ -24,6 +24,7 @@ class StationRegistered(StationEvent):
 @dataclass(frozen=True, kw_only=True)
 class StationBooted(StationEvent):
     boot_reason: str | None
+    booted_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What stations say of themselves."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -55,7 +56,7 @@ async def boot(work: Work, *, station_id: UUID, reason: str | None = None, **ide
     station.boot_reason = reason
     station.booted_at = work.now
     station.last_seen_at = work.now
-    work.emit(StationBooted(station_id=station.id, boot_reason=reason))
+    work.emit(StationBooted(station_id=station.id, boot_reason=reason, booted_at=work.now))
     return station
 
 
@@ -88,7 +89,7 @@ async def report_status(
         if status is StationStatus.AVAILABLE:
             evse.charging_state = None
     await _summarize(work, station)
-    _tell(work, station, evse_number, connector_number, status, at)
+    _tell(work, station, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
 
 
 async def report_charging_state(
@@ -102,7 +103,14 @@ async def report_charging_state(
         return
     evse.charging_state, evse.charging_state_at = state, at
     await _summarize(work, station)
-    _tell(work, station, evse_number, None, evse.status, at)
+    _tell(work, station, evse_number=evse_number, connector_number=None, status=evse.status, at=at)
+
+
+async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
+    """What the station told of its configuration, or took of ours."""
+    station = await work.get(Station, station_id, lock=True)
+    station.configuration = {**station.configuration, **values}
+    return station
 
 
 def _stale(at: datetime, known: datetime | None) -> bool:
@@ -112,6 +120,7 @@ def _stale(at: datetime, known: datetime | None) -> bool:
 def _tell(
     work: Work,
     station: Station,
+    *,
     evse_number: int | None,
     connector_number: int | None,
     status: StationStatus,
@@ -159,6 +168,6 @@ async def _found_or_made(work: Work, query: SelectOfScalar[Part], fresh: Part) -
     """Concurrent first reports of one part meet in the unique key instead of in a deadlock."""
     found = (await work.session.exec(query)).first()
     if found is None:
-        await work.session.execute(insert(type(fresh)).values(fresh.model_dump()).on_conflict_do_nothing())
+        await work.session.exec(insert(type(fresh)).values(fresh.model_dump()).on_conflict_do_nothing())
         found = (await work.session.exec(query)).one()
     return found

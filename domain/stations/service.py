@@ -34,7 +34,9 @@ async def register(
     """A station that may connect. With a `password` it must show it (HTTP Basic, its identity as the user name)."""
     work.require(Permission.CONTROL)
     if not _IDENTITY.fullmatch(identity):
-        raise Invalid(f"{identity!r} is no station identity: 1 to 48 of A-Z a-z 0-9 * _ = : + | @ . -", field="identity")
+        raise Invalid(
+            f"{identity!r} is no station identity: 1 to 48 of A-Z a-z 0-9 * _ = : + | @ . -", field="identity"
+        )
     if await queries.find(work, identity) is not None:
         raise Conflict(f"station {identity} exists already", identity=identity)
     if location_id is not None:
@@ -100,7 +102,7 @@ async def _insert(work: Work, *, identity: str, registration: Registration) -> S
     """Race-free: two sockets of one new station arrive together."""
     fresh = Station(identity=identity, registration=registration, created_at=work.now)
     statement = insert(Station).values(fresh.model_dump(exclude={"series"})).on_conflict_do_nothing()
-    created = (await work.session.execute(statement.returning(Station.__table__.c.id))).first()  # type: ignore[attr-defined]
+    created = (await work.session.exec(statement.returning(Station.__table__.c.id))).first()  # type: ignore[attr-defined]
     station = await queries.by_identity(work, identity)
     if created is not None:
         work.emit(StationRegistered(station_id=station.id, identity=identity))

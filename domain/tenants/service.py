@@ -21,6 +21,4 @@ async def create(work: Work, *, slug: str, name: str | None = None, timezone: st
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise Invalid(f"{timezone!r} is no IANA time zone", field="timezone") from error
-    return work.add(
-        Tenant(id=work.tenant_id, slug=slug, name=name or slug, timezone=timezone, created_at=work.now)
-    )
+    return work.add(Tenant(id=work.tenant_id, slug=slug, name=name or slug, timezone=timezone, created_at=work.now))

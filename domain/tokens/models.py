@@ -25,7 +25,8 @@ class TokenStatus(StrEnum):
 class Token(Record, table=True):
     """Who may charge. `uid` is kept as written, compared without case (OCPP 1.6, 7.24 CiString).
 
-    `group_uid` is OCPP's parentIdTag/groupIdToken; `max_sessions` how many charges at once, None for any.
+    `group_uid` is OCPP's parentIdTag/groupIdToken; `max_sessions` how many charges at once, None for any. `status` is
+    what an operator has set: what it comes to at a moment is `status_at`.
     """
 
     uid: str
@@ -41,3 +42,10 @@ class Token(Record, table=True):
 def uid_key(uid: str) -> str:
     """A uid as it is compared."""
     return uid.strip().casefold()
+
+
+def status_at(token: Token, at: datetime) -> TokenStatus:
+    """An accepted token expires by itself; what is blocked or invalid stays so."""
+    if token.status is TokenStatus.ACCEPTED and token.expires_at is not None and token.expires_at <= at:
+        return TokenStatus.EXPIRED
+    return token.status

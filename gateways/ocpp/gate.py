@@ -13,7 +13,9 @@ class HouseGate:
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
 
-    async def admit(self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str) -> Admission:
+    async def admit(
+        self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str
+    ) -> Admission:
         tenant_id = await tenant_by_slug(self._workplace.engine, tenant_slug)
         if tenant_id is None:
             raise NotFound(f"tenant {tenant_slug} does not exist")

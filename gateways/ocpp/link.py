@@ -4,11 +4,11 @@ It exports `VERSION: Version` and `HANDLERS: dict[str, Handler]`, and nothing el
 
     async def status(call: Call, m: StatusNotification) -> call_result.StatusNotification:
         async with call.write() as work:
-            await stations.report_status(work, …, at=moment(m.timestamp) or call.received_at)
+            await stations.report_status(work, …, at=moment(m.timestamp, received_at=call.received_at, …))
         return call_result.StatusNotification()
 
-A handler gets the `ocpp` package's dataclass (see `payloads` for nested objects) and returns one; a `datetime` in it goes
-out as it should. What it may count on, and what not:
+A handler gets the `ocpp` package's dataclass (see `payloads` for nested objects) and returns one; a `datetime` in it
+goes out as it should. What it may count on, and what not:
 
 - Messages of one station come one at a time, in order, a repeated one once. A handler may still see a message again (an
   answer lost in a restart, Unavailable while a charge was recorded), so use-cases are idempotent.

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 from domain.commands import CommandKind, CommandStatus, Outcome
 from domain.errors import Invalid, LimitExceeded
-from gateways.ocpp.frames import Version
-from gateways.ocpp.link import Line, Refused
+from gateways.ocpp.link import Line, Refused, VersionPackage
 
 Orders = Mapping[CommandKind, Callable[[dict[str, Any]], Any]]  # our arguments -> the version's call
 Answers = Mapping[CommandKind, Callable[[Any], Outcome]]  # where an answer is more than a status
@@ -16,10 +15,9 @@ Answers = Mapping[CommandKind, Callable[[Any], Outcome]]  # where an answer is m
 _YES = {"Accepted", "Scheduled", "Unlocked", "RebootRequired"}
 
 
-class Speaks(Protocol):
-    """A version package, as far as commands need it."""
+class OcppVersion(VersionPackage, Protocol):
+    """A version package that can also be ordered about."""
 
-    VERSION: Version
     ORDERS: Orders
     ANSWERS: Answers
 
@@ -29,7 +27,7 @@ class NoWord(Exception):
 
 
 async def carry_out(
-    line: Line, version: Speaks, *, kind: CommandKind, arguments: dict[str, Any], timeout_s: float
+    line: Line, version: OcppVersion, *, kind: CommandKind, arguments: dict[str, Any], timeout_s: float
 ) -> Outcome:
     """The station's answer to a command. Raises `Unavailable` and `TimedOut`; everything else is an outcome."""
     try:

@@ -118,7 +118,8 @@ class Outbound:
         self._outstanding = waiting
         try:
             if not await self._send(frames.call(waiting.message_id, waiting.action, waiting.payload)):
-                return  # the reader will find out, and `close`
+                waiting.answer.set_result(None)
+                return
             if waiting.on_sent is not None:
                 waiting.on_sent()
             patience_s = waiting.deadline - asyncio.get_running_loop().time()

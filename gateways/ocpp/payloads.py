@@ -1,7 +1,7 @@
 """Payloads between JSON and the dataclasses of the `ocpp` package, by what the schema says of each key.
 
-Inbound, a field holds what its annotation names: in 2.x nested objects are dataclasses of `datatypes`, in 1.6 (where the
-package says `Dict` and `List`) they are dicts with snake_case keys. Enumerations stay strings, for stations invent
+Inbound, a field holds what its annotation names: in 2.x nested objects are dataclasses of `datatypes`, in 1.6 (where
+the package says `Dict` and `List`) they are dicts with snake_case keys. Enumerations stay strings, for stations invent
 values. `customData` and everything a schema leaves open (`data`) is kept as it came; keys that no schema knows are
 dropped here and stay in the raw payload. A required field that is missing (see `tolerance.WAIVED`) is None.
 
@@ -13,8 +13,10 @@ import re
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
+
+from gateways.ocpp.times import stamp
 
 OPAQUE: Final = frozenset({"customData"})
 
@@ -86,38 +88,6 @@ def snake(key: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])(?=\S)", r"\1_\2", key).lower()
 
 
-def timestamp(at: datetime) -> str:
-    """UTC with Z and milliseconds: stations exist that read no other form."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-_LOOSE_TIME: Final = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d*))?)?\s*(Z|[+-]\d{1,2}(?::?\d{2})?)?",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-def moment(text: object) -> datetime | None:
-    """A station's time as aware UTC; without a zone it is taken as UTC. None for what is no time."""
-    match = _LOOSE_TIME.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction, zone = match.groups()
-    digits = f"{(fraction or '')[:6]:0<6}"
-    iso = f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{second or '0':0>2}.{digits}{_offset(zone)}"
-    try:
-        return datetime.fromisoformat(iso).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _offset(zone: str | None) -> str:
-    if zone is None or zone in "zZ":
-        return "+00:00"
-    hours, minutes = zone[1:].split(":") if ":" in zone else (zone[1:-2], zone[-2:]) if len(zone) > 3 else (zone[1:], "0")
-    return f"{zone[0]}{hours:0>2}:{minutes:0>2}"
-
-
 def _letters(name: str) -> str:
     return name.replace("_", "").lower()
 
@@ -157,4 +127,4 @@ def _plain(value: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
-    return timestamp(value) if isinstance(value, datetime) else value
+    return stamp(value) if isinstance(value, datetime) else value

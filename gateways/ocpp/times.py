@@ -1,34 +1,58 @@
 """Times as stations write them, and as we write them to stations."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import structlog
 
 log = structlog.get_logger()
 
-_EPOCH_GUARD = datetime(2010, 1, 1, tzinfo=UTC)  # before this a station's clock was not set yet
-_FUTURE_GUARD = timedelta(days=1)
+_CLOCK_SET: Final = datetime(2010, 1, 1, tzinfo=UTC)  # before this a station's clock has not been set
+_AHEAD: Final = timedelta(days=1)
+_LOOSE: Final = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d*))?)?\s*(Z|[+-]\d{1,2}(?::?\d{2})?)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def stamp(at: datetime) -> str:
-    """UTC with Z and milliseconds, which every station reads."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """UTC with Z and milliseconds: stations exist that read no other form."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def moment(written: str | None, *, received_at: datetime, station: str) -> datetime:
-    """A station's time; without a zone it is UTC. One that cannot be read or believed is the time of receipt.
+def moment(written: object, *, received_at: datetime, station: str) -> datetime:
+    """A station's own time; one that is absent, unreadable or unbelievable is the time of receipt.
 
-    Old times are believed (stations replay what they did offline), those before the clock was set or a day ahead are not.
+    Old times are believed, for stations replay what they did offline; 1970 and a day ahead are not.
     """
     if not written:
         return received_at
-    try:
-        at = datetime.fromisoformat(written.strip())
-    except ValueError:
-        log.warning("unreadable time", station=station, written=written[:64])
-        return received_at
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    if not _EPOCH_GUARD <= at <= received_at + _FUTURE_GUARD:
-        log.warning("unbelievable time", station=station, written=written[:64])
+    at = parsed(written)
+    if at is None or not _CLOCK_SET <= at <= received_at + _AHEAD:
+        log.warning("time not believed", station=station, written=str(written)[:64])
         return received_at
     return at
+
+
+def parsed(written: object) -> datetime | None:
+    """What is written as aware UTC; without a zone it is taken as UTC. None for what is no time."""
+    match = _LOOSE.fullmatch(written.strip()) if isinstance(written, str) else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    digits = f"{(fraction or '')[:6]:0<6}"
+    iso = f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{second or '0':0>2}.{digits}{_offset(zone)}"
+    try:
+        return datetime.fromisoformat(iso).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _offset(zone: str | None) -> str:
+    if zone is None or zone in "zZ":
+        return "+00:00"
+    hours, minutes = (
+        zone[1:].split(":") if ":" in zone else (zone[1:-2], zone[-2:]) if len(zone) > 3 else (zone[1:], "0")
+    )
+    return f"{zone[0]}{hours:0>2}:{minutes:0>2}"

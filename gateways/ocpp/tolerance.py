@@ -6,27 +6,14 @@ of a list. Only when nothing can be left out is the message refused.
 """
 
 import copy
-import math
-import re
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 import jsonschema_rs
-import orjson
-import structlog
-from prometheus_client import Counter
 
-from gateways.ocpp.frames import Code, Fault, Payload, Version
+from gateways.ocpp.conversions import converted
+from gateways.ocpp.deviations import Deviation
+from gateways.ocpp.frames import Code, Fault, Payload
 from gateways.ocpp.payloads import Shape
-
-log = structlog.get_logger()
-
-DEVIATIONS = Counter(
-    "voltgraph_ocpp_deviations", "What stations sent against the standard and was forgiven", ["version", "action", "kind"]
-)
 
 # Keywords of the schema whose violation changes no meaning: the value is kept as it came.
 KEPT: Final = {
@@ -56,22 +43,12 @@ WAIVED: Final = {
     "TransactionEvent": {"triggerReason", "seqNo", "timestamp", "meterValue[].timestamp"},
 }
 
-# Text in which some stations put whole objects.
-_TEXT_OF_ANYTHING: Final = frozenset({"data"})
-
 _CODES: Final = {
     "required": Code.OCCURRENCE_CONSTRAINT_VIOLATION,
     "type": Code.TYPE_CONSTRAINT_VIOLATION,
 }
 
 Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    kind: str
-    path: str
-    message: str
 
 
 def mended(
@@ -114,7 +91,7 @@ class _Mending:
         value = _at(self.payload, path)
         if value is _GONE:
             return
-        fixed = None if value is None else _converted(value, error.kind.as_dict()["types"], path)
+        fixed = None if value is None else converted(value, error.kind.as_dict()["types"], key=path[-1] if path else "")
         if fixed is None:
             self._note("null" if value is None else "type", path, error.message)
             self._leave_out(path, error)
@@ -186,43 +163,6 @@ class _Mending:
         self._deviations.setdefault((kind, pattern), Deviation(kind, pattern, message[:200]))
 
 
-class DeviationLog:
-    """Each deviation is counted always and told once per station, action and path, for stations repeat themselves."""
-
-    def __init__(self, *, remembered: int = 20_000) -> None:
-        self._told: OrderedDict[tuple[UUID, str, str, str], None] = OrderedDict()
-        self._remembered = remembered
-
-    def note(
-        self,
-        deviations: Iterable[Deviation],
-        *,
-        tenant_id: UUID,
-        station_id: UUID,
-        identity: str,
-        version: Version,
-        action: str,
-    ) -> None:
-        for deviation in deviations:
-            DEVIATIONS.labels(version.number, action, deviation.kind).inc()
-            key = (station_id, action, deviation.kind, deviation.path)
-            if key in self._told:
-                self._told.move_to_end(key)
-                continue
-            self._told[key] = None
-            if len(self._told) > self._remembered:
-                self._told.popitem(last=False)
-            log.warning(
-                "ocpp deviation tolerated",
-                tenant=str(tenant_id),
-                station=identity,
-                action=action,
-                kind=deviation.kind,
-                path=deviation.path,
-                detail=deviation.message,
-            )
-
-
 _GONE: Final = object()
 
 
@@ -257,72 +197,3 @@ def _without_gone(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_gone(item) for item in value if item is not _GONE]
     return value
-
-
-_INTEGER: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-_INT_LIMIT: Final = 2**63
-_TRUTH: Final = {"true": True, "1": True, "false": False, "0": False}
-
-
-def _converted(value: Any, types: Sequence[str], path: Path) -> Any:
-    """The value as the first of the types it can be read as; None when there is none."""
-    for wanted in types:
-        fixed = _CONVERSIONS[wanted](value, path)
-        if fixed is not None:
-            return fixed
-    return None
-
-
-def _to_integer(value: Any, _path: Path) -> int | None:
-    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
-        return int(value)
-    number = _to_number(value, _path)
-    return None if number is None or abs(number) >= _INT_LIMIT else round(number)
-
-
-def _to_number(value: Any, _path: Path) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value.strip().replace(",", ".") if isinstance(value, str) else value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _to_text(value: Any, path: Path) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    return _as_json(value) if path and path[-1] in _TEXT_OF_ANYTHING else None
-
-
-def _as_json(value: Any) -> str | None:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return None
-
-
-def _to_boolean(value: Any, _path: Path) -> bool | None:
-    return _TRUTH.get(str(value).strip().lower())
-
-
-def _to_object(value: Any, _path: Path) -> dict[str, Any] | None:
-    return {} if value == [] else None
-
-
-def _to_list(value: Any, _path: Path) -> list[Any] | None:
-    return [value]
-
-
-_CONVERSIONS: Final = {
-    "integer": _to_integer,
-    "number": _to_number,
-    "string": _to_text,
-    "boolean": _to_boolean,
-    "object": _to_object,
-    "array": _to_list,
-    "null": lambda _value, _path: None,
-}

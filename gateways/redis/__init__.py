@@ -5,6 +5,7 @@ from gateways.redis.bus import RedisBus as RedisBus
 from gateways.redis.latest import RedisLatest as RedisLatest
 from gateways.redis.line import Patience as Patience
 from gateways.redis.line import connect as connect
+from gateways.redis.line import reachable as reachable
 from gateways.redis.link import ClusterLink as ClusterLink
 from gateways.redis.link import Order as Order
 from gateways.redis.presence import RedisPresence as RedisPresence

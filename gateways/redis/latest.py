@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from redis.asyncio import Redis
 
-from domain.points import Latest, LatestReading
+from domain.points import Latest, LatestReading, Quality
 from gateways.redis.line import in_parts, reachable
 
 AT_ONCE = 1_000  # readings per script: Redis does nothing else while one runs
@@ -40,7 +40,7 @@ class RedisLatest(Latest):
         async with self._client.pipeline(transaction=False) as pipeline:
             for part in in_parts(readings, AT_ONCE):
                 pipeline.eval(_PUT, 1, _key(tenant_id), *(field for reading in part for field in _packed(reading)))
-            with reachable():
+            async with reachable():
                 answers: list[list[int]] = await pipeline.execute()
         return [bool(taken) for part in answers for taken in part]
 
@@ -48,7 +48,7 @@ class RedisLatest(Latest):
         async with self._client.pipeline(transaction=False) as pipeline:
             for part in in_parts(point_ids, AT_ONCE):
                 pipeline.hmget(_key(tenant_id), [str(point_id) for point_id in part])
-            with reachable():
+            async with reachable():
                 answers: list[list[bytes | None]] = await pipeline.execute()
         return {
             point_id: _unpacked(point_id, value)
@@ -76,5 +76,5 @@ def _unpacked(point_id: UUID, packed: bytes) -> LatestReading:
         at=EPOCH + int(at_us) * MICROSECOND,
         value=None if value is None else float(value),
         text=text,
-        quality=quality,
+        quality=Quality(quality),
     )

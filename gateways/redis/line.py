@@ -9,8 +9,8 @@ import asyncio
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,7 +52,9 @@ PATIENCE = Patience()
 def connect(url: str, *, patience: Patience = PATIENCE, max_connections: int = 16) -> Redis:
     """A client that never sends a command twice: whether a lost answer matters is the caller's to judge.
 
-    RESP2, because RESP3 changes the shape of replies and switches on notifications we do not use.
+    Use it within `reachable`, which sets the deadline: given a `socket_timeout`, redis-py writes under
+    `asyncio.wait_for`, which before Python 3.12 can swallow a cancellation. RESP2, because RESP3 changes the shape of
+    replies and switches on notifications that we do not use.
     """
     return Redis.from_pool(
         BlockingConnectionPool.from_url(
@@ -62,16 +64,17 @@ def connect(url: str, *, patience: Patience = PATIENCE, max_connections: int = 1
             protocol=2,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=patience.connect_s,
-            socket_timeout=patience.answer_s,
+            socket_timeout=None,
         )
     )
 
 
-@contextmanager
-def reachable() -> Iterator[None]:
-    """What redis-py and the socket call a lost line, in the domain's words."""
+@asynccontextmanager
+async def reachable(*, within_s: float = PATIENCE.answer_s) -> AsyncIterator[None]:
+    """Around commands: what redis-py and the socket call a lost line, and no answer in time, are `Unavailable`."""
     try:
-        yield
+        async with asyncio.timeout(within_s):
+            yield
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise Unavailable("Redis is not reachable") from error
 
@@ -179,7 +182,8 @@ class Listener:
         """One connection's life. Ends by raising."""
         connection: Any = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.connect()
+            async with asyncio.timeout(self._patience.connect_s):
+                await connection.connect()
             commands = self._commands = asyncio.Queue()
             wanted = sorted(self._wanted)
             self._owed = Counter(wanted)
@@ -256,6 +260,7 @@ class Publisher:
 
     def __init__(self, url: str, *, patience: Patience = PATIENCE) -> None:
         self._client = connect(url, patience=patience, max_connections=1)
+        self._answer_s = patience.answer_s
         self._waiting: deque[tuple[Sequence[News], asyncio.Future[list[int]]]] = deque()
         self._waiting_count = 0
         self._sender: asyncio.Task[None] | None = None
@@ -303,9 +308,8 @@ class Publisher:
         return batch
 
     async def _publish(self, news: list[News]) -> list[int]:
-        with reachable():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for channel, frame in news:
-                    pipeline.execute_command("PUBLISH", channel, frame)
-                answers: list[Any] = await pipeline.execute()
-                return answers
+        async with reachable(within_s=self._answer_s), self._client.pipeline(transaction=False) as pipeline:
+            for channel, frame in news:
+                pipeline.execute_command("PUBLISH", channel, frame)
+            answers: list[Any] = await pipeline.execute()
+            return answers

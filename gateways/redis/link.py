@@ -55,7 +55,7 @@ class ClusterLink(StationLink):
         order = Order(tenant_id, station_id, command_id, kind, arguments, timeout_s)
         try:
             reply = await self._router.ask(
-                _process(holder), orjson.dumps({"order": asdict(order)}), timeout_s + _REPLY_MARGIN_S
+                _process(holder), orjson.dumps({"order": asdict(order)}, default=str), timeout_s + _REPLY_MARGIN_S
             )
         except TimedOut:
             raise TimedOut(f"the station did not answer within {timeout_s:.0f} s") from None
@@ -65,7 +65,7 @@ class ClusterLink(StationLink):
         """Tell whoever held the station's socket until now that it has a newer one."""
         if _process(holder) != self._process_id:
             note = {"evict": [tenant_id, station_id, holder]}
-            await self._router.tell(_process(holder), orjson.dumps(note))
+            await self._router.tell(_process(holder), orjson.dumps(note, default=str))
 
     async def serve(self, carry_out: CarryOut, evict: Evict) -> None:
         """From now on this process takes orders for the sockets that it holds."""
@@ -74,7 +74,7 @@ class ClusterLink(StationLink):
             match orjson.loads(request):
                 case {"order": fields}:
                     fields |= {name: UUID(fields[name]) for name in ("tenant_id", "station_id", "command_id")}
-                    return orjson.dumps(asdict(await carry_out(Order(**fields))))
+                    return orjson.dumps(asdict(await carry_out(Order(**fields))), default=str)
                 case {"evict": [tenant_id, station_id, holder]}:
                     await evict(UUID(tenant_id), UUID(station_id), holder)
             return b""

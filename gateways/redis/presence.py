@@ -102,7 +102,7 @@ class RedisPresence(Presence):
             for part in parts:
                 arguments = [text for _, station_id, holder in part for text in (str(station_id), holder)]
                 pipeline.eval(_RENEW, 2, *_keys(part[0][0]), _ms(lease_s), *arguments)
-            with reachable():
+            async with reachable():
                 answers: list[list[int]] = await pipeline.execute()
         return [part[place] for part, lost in zip(parts, answers, strict=True) for place in lost]
 
@@ -125,13 +125,13 @@ class RedisPresence(Presence):
             for tenant_id, pairs in _by_tenant(stations).items():
                 for part in in_parts(pairs, AT_ONCE):
                     pipeline.eval(_TOUCH, 1, _seen_key(tenant_id), *(str(station_id) for _, station_id in part))
-            with reachable():
+            async with reachable():
                 await pipeline.execute()
 
     async def seen(self, tenant_id: UUID, station_ids: Sequence[UUID]) -> dict[UUID, datetime]:
         if not station_ids:
             return {}
-        with reachable():
+        async with reachable():
             stamps = await self._client.hmget(_seen_key(tenant_id), [str(station_id) for station_id in station_ids])
         return {
             station_id: datetime.fromtimestamp(int(stamp) / 1000, UTC)
@@ -141,7 +141,7 @@ class RedisPresence(Presence):
 
     async def _run(self, script: str, keys: Sequence[str], *arguments: str | int) -> Any:
         """By its text and not its digest: a restarted Redis has forgotten every script."""
-        with reachable():
+        async with reachable():
             return await self._client.eval(script, len(keys), *keys, *arguments)
 
 

@@ -17,7 +17,7 @@ from gateways.sim.settings import ENERGY, Settings
 from gateways.sim.wire import Answer, CallFailed, Link, NoAnswer, Offline, Payload, quietly
 
 Call = tuple[str, Payload]
-ORDERABLE = (Status.AVAILABLE, Status.AWAITING_CABLE, Status.PREPARING)
+ORDERABLE = (Status.AVAILABLE, Status.PREPARING)  # elsewhere somebody is at it already
 
 
 class Dialect(Protocol):

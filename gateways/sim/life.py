@@ -24,6 +24,7 @@ UNTIL_SOMETHING_HAPPENS_S = 3_600.0
 CARD_FIRST = 0.25
 ENDS_AT_TARGET = 0.4
 PAUSES = 0.3
+FIRST_READING_S = 1.5  # of wall-clock time, as the meter interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ async def _charge(
     outlet.energize(car, charger.now_s)
     charger.change(outlet, Status.CHARGING)
     acts = _Acts(charger, visit)
-    metered_s = -math.inf
+    # The first reading comes soon, but not before there is something to read.
+    metered_s = charger.now_s + min(0.0, FIRST_READING_S - charger.settings.meter_interval_s) * charger.speed
     while outlet.session is session:
         meter_due_s = metered_s + (charger.settings.meter_interval_s or math.inf) * charger.speed
         due_s = min(meter_due_s, acts.next_s)

@@ -165,40 +165,60 @@ def sessions() -> None:
         sa.Column("connector_number", sa.Integer),
         *reference("token_id", "token", nullable=True, on_delete="set null"),
         sa.Column("token_uid", sa.Text),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("started_at", TIMESTAMP, nullable=False),
-        sa.Column("ended_at", TIMESTAMP),
-        sa.Column("meter_start_wh", sa.Double),
-        sa.Column("meter_last_wh", sa.Double),
-        sa.Column("meter_last_at", TIMESTAMP),
-        sa.Column("meter_stop_wh", sa.Double),
-        sa.Column("energy_wh", sa.Double, nullable=False, server_default="0"),
-        sa.Column("power_w", sa.Double),
-        sa.Column("soc_percent", sa.Double),
-        sa.Column("live_at", TIMESTAMP),
-        sa.Column("status_at", TIMESTAMP, nullable=False),
-        sa.Column("stop_reason", sa.Text),
-        sa.Column("inferred", sa.Boolean, nullable=False, server_default="false"),
-        sa.Column("start_inferred", sa.Boolean, nullable=False, server_default="false"),
-        sa.Column("offline", sa.Boolean, nullable=False, server_default="false"),
-        sa.Column("meter_suspect", sa.Boolean, nullable=False, server_default="false"),
+        sa.Column("token_at", TIMESTAMP),
+        sa.Column("command_id", UUID),
         sa.Column("received_at", TIMESTAMP, nullable=False),
         sa.Column("updated_at", TIMESTAMP, nullable=False),
-        sa.Column("command_id", UUID),
+        sa.Column("offline", sa.Boolean, nullable=False, server_default="false"),
+        # facts
+        sa.Column("started_at", TIMESTAMP, nullable=False),
+        sa.Column("start_inferred", sa.Boolean, nullable=False, server_default="false"),
+        sa.Column("charging_state", sa.Text),
+        sa.Column("charging_state_at", TIMESTAMP),
+        sa.Column("charging_state_seq", sa.BigInteger),
+        sa.Column("meter_start_wh", sa.Double),
+        sa.Column("meter_start_at", TIMESTAMP),
+        sa.Column("meter_start_rank", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("meter_last_wh", sa.Double),
+        sa.Column("meter_last_at", TIMESTAMP),
+        sa.Column("meter_min_wh", sa.Double),
+        sa.Column("meter_max_wh", sa.Double),
+        sa.Column("meter_stop_wh", sa.Double),
+        sa.Column("meter_stop_rank", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("sampled_at", TIMESTAMP),
+        sa.Column("power_w", sa.Double),
+        sa.Column("power_at", TIMESTAMP),
+        sa.Column("soc_percent", sa.Double),
+        sa.Column("soc_at", TIMESTAMP),
+        sa.Column("stop_at", TIMESTAMP),
+        sa.Column("stop_source", sa.Text),
+        sa.Column("stop_reason", sa.Text),
+        sa.Column("superseded_at", TIMESTAMP),
+        sa.Column("silent_since", TIMESTAMP),
+        # conclusions
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("ended_at", TIMESTAMP),
+        sa.Column("energy_wh", sa.Double, nullable=False, server_default="0"),
+        sa.Column("inferred", sa.Boolean, nullable=False, server_default="false"),
+        sa.Column("meter_suspect", sa.Boolean, nullable=False, server_default="false"),
     )
+    # meter values touch no indexed column: with room on its page, a row is updated without touching an index
+    op.execute("alter table session set (fillfactor = 70)")
     index("session", "station_id", "transaction_id", unique=True)
     index("session", "station_id", "start_key", unique=True, where="start_key is not null")
     index("session", "started_at desc", "id desc")
     index("session", "station_id", "started_at desc")
-    index("session", "station_id", "evse_number", where="ended_at is null")
+    index("session", "station_id", "evse_number", "started_at desc")
+    index("session", "station_id", where="stop_at is null")
     index("session", "token_id", where="ended_at is null")
     index("session", "command_id", where="command_id is not null")
     tenant_table(
         "session_orphan",
         *reference("station_id", "station", on_delete="cascade"),
         sa.Column("kind", sa.Text, nullable=False),
+        *reference("session_id", "session", nullable=True, on_delete="set null"),
         sa.Column("transaction_id", sa.Text),
-        sa.Column("connector_number", sa.Integer),
+        sa.Column("evse_number", sa.Integer),
         sa.Column("token_uid", sa.Text),
         sa.Column("at", TIMESTAMP, nullable=False),
         sa.Column("meter_wh", sa.Double),
@@ -206,6 +226,8 @@ def sessions() -> None:
         sa.Column("content_hash", sa.Text, nullable=False),
     )
     index("session_orphan", "station_id", "content_hash", unique=True)
+    index("session_orphan", "session_id", where="session_id is not null")
+    index("session_orphan", "created_at", "id", where="session_id is null")
 
 
 def commands() -> None:
@@ -250,26 +272,34 @@ def points() -> None:
     op.execute("create table reading_default partition of reading default")
     ops.security_definer(
         "ensure_reading_partition(month date)",
-        "void",
+        "boolean",
         """
         declare
-            first date := date_trunc('month', month)::date;
+            first date := date_trunc('month', month::timestamp)::date;
             name text := 'reading_' || to_char(first, 'YYYYMM');
             here timestamptz := first::timestamp at time zone 'UTC';
-            next timestamptz := (first + interval '1 month') at time zone 'UTC';
+            there timestamptz := (first + interval '1 month') at time zone 'UTC';
         begin
-            perform pg_advisory_xact_lock(hashtext('reading_partition'));
-            if to_regclass('public.' || name) is not null then return; end if;
-            -- rows of this month that came before its partition did wait in the default one
+            if first is null or first < date '2000-01-01' or first > current_date + interval '10 years' then
+                raise exception 'no partition is made for %', month using errcode = 'invalid_parameter_value';
+            end if;
+            if to_regclass('public.' || name) is not null then return false; end if;
+            -- writers wait, readers do not: a row that came into the default partition now would forbid the new one
+            lock table reading in share row exclusive mode;
+            if to_regclass('public.' || name) is not null then return false; end if;
             execute format('create table %I (like reading including defaults including indexes)', name);
+            -- rows of this month that came before its partition did wait in the default one
             execute format('with moved as (delete from reading_default where at >= %L and at < %L returning *) '
-                           'insert into %I select * from moved', here, next, name);
-            execute format('alter table reading attach partition %I for values from (%L) to (%L)', name, here, next);
+                           'insert into %I select * from moved', here, there, name);
+            execute format('alter table reading attach partition %I for values from (%L) to (%L)', name, here, there);
+            return true;
         end
         """,
         language="plpgsql",
         kind="volatile",
     )
+    # rather no partition for now than every writer in a queue behind somebody's long transaction
+    op.execute("alter function ensure_reading_partition(date) set lock_timeout = '3s'")
 
 
 def outbox() -> None:

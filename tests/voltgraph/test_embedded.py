@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from sqlalchemy import make_url
 
 from voltgraph import embedded
 from voltgraph.embedded import AlreadyRunning, Embedded, EmbeddedError, Urls, places, processes
-from voltgraph.settings import Settings
+from voltgraph.settings import Settings, make_data_dir
 
 HOLDER = """
 import json, sys
@@ -30,6 +31,12 @@ from voltgraph.embedded import Embedded
 with Embedded(Path(sys.argv[1])) as servers:
     print(json.dumps(servers.urls), flush=True)
     sys.stdin.read()
+"""
+
+# As on systems that cannot tell a child of its parent's death.
+WITHOUT_DEATH_SIGNAL = """
+from voltgraph.embedded import processes
+processes.LAUNCHER = processes.LAUNCHER.replace('sys.platform == "linux"', "False")
 """
 
 
@@ -47,10 +54,10 @@ def data_dir(folder: Path) -> Path:
 
 
 @contextmanager
-def a_running_server(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], Urls]]:
+def a_running_server(data_dir: Path, *, script: str = HOLDER) -> Iterator[tuple[subprocess.Popen[str], Urls]]:
     """Another process that holds the servers until its standard input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout
@@ -138,6 +145,18 @@ def test_servers_do_not_outlive_a_killed_parent(data_dir: Path) -> None:
             pytest.fail("a server still runs")
 
 
+def test_servers_that_did_outlive_their_parent_are_ended_by_the_next_start(data_dir: Path) -> None:
+    with a_running_server(data_dir, script=WITHOUT_DEATH_SIGNAL + HOLDER) as (parent, urls):
+        remember(urls)
+        left = servers_of(data_dir)
+        parent.kill()
+        parent.wait()
+        assert all(processes.is_alive(identity) for identity in left)
+        with Embedded(data_dir) as servers:
+            assert not any(processes.is_alive(identity) for identity in left)
+            assert_remembered(servers.urls)
+
+
 def test_after_a_kill_of_parent_and_servers_the_next_start_finds_the_data(data_dir: Path) -> None:
     with a_running_server(data_dir) as (parent, urls):
         remember(urls)
@@ -198,15 +217,34 @@ def test_a_second_start_in_the_same_process_is_refused_too(data_dir: Path) -> No
 
 
 def test_a_lock_left_behind_is_taken_though_its_pid_runs_again(data_dir: Path) -> None:
-    data_dir.mkdir(mode=0o711)
+    make_data_dir(data_dir)
     (data_dir / "lock").write_text(json.dumps({"holder": [os.getpid(), "long ago"], "urls": ["a", "b", "c"]}))
     assert embedded.find(data_dir) is None
     with Embedded(data_dir, database=False) as servers, valkey(servers.urls.redis) as client:
         assert client.ping()
 
 
+def test_a_start_beside_one_that_has_just_begun_is_refused(data_dir: Path) -> None:
+    make_data_dir(data_dir)
+    with (data_dir / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunning) as refusal, Embedded(data_dir):
+            pass
+    assert refusal.value.pid is None
+
+
+def test_a_process_that_is_dead_but_not_collected_does_not_run() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        running = processes.identity(process.pid)
+        assert running is not None
+        assert processes.is_alive(running)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not processes.is_alive(running)
+
+
 def test_a_torn_lock_file_does_not_hinder_a_start(data_dir: Path) -> None:
-    data_dir.mkdir(mode=0o711)
+    make_data_dir(data_dir)
     (data_dir / "lock").write_text('{"holder": [12')
     assert embedded.find(data_dir) is None
     with Embedded(data_dir, database=False) as servers, valkey(servers.urls.redis) as client:
@@ -266,8 +304,8 @@ def test_the_short_socket_folder_of_a_killed_run_is_removed_by_the_next(folder: 
         assert not sockets_of(urls).exists()
 
 
-def test_a_path_with_blanks_commas_and_quotes_works(folder: Path) -> None:
-    with Embedded(folder / 'a, "strange" % näme') as servers:
+def test_a_path_with_blanks_and_commas_works(folder: Path) -> None:
+    with Embedded(folder / "a, strange % näme") as servers:
         remember(servers.urls)
         assert_remembered(servers.urls)
 

@@ -145,11 +145,11 @@ def attached(settings: Settings) -> Iterator[Urls]:
 
 
 @contextmanager
-def throwaway() -> Iterator[Urls]:
-    """Fast servers with empty data that goes away with them: for tests and benchmarks."""
+def throwaway(*, fast: bool = True) -> Iterator[Urls]:
+    """Servers with empty data that goes away with them: for tests, and (not `fast`) for benchmarks."""
     folder = places.open_temporary_folder()
     try:
-        with Embedded(folder, fast=True) as embedded:
+        with Embedded(folder, fast=fast) as embedded:
             yield embedded.urls
     finally:
         shutil.rmtree(folder, ignore_errors=True)

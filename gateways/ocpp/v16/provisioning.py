@@ -7,7 +7,6 @@ from ocpp.v16.enums import RegistrationStatus
 from domain import stations
 from domain.stations import Registration, StationRules
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.times import stamp
 
 REGISTRATION = {
     Registration.ACCEPTED: RegistrationStatus.accepted,
@@ -33,7 +32,7 @@ async def boot(call: Call, m: request.BootNotification) -> result.BootNotificati
     interval_s = call.workplace.port(StationRules).heartbeat_interval_s
     call.socket.heartbeat_interval_s = interval_s
     return result.BootNotification(
-        current_time=stamp(call.workplace.clock()),
+        current_time=call.workplace.clock(),
         interval=interval_s,
         status=REGISTRATION[station.registration],
     )
@@ -41,7 +40,7 @@ async def boot(call: Call, m: request.BootNotification) -> result.BootNotificati
 
 async def heartbeat(call: Call, _m: request.Heartbeat) -> result.Heartbeat:
     """The answer is the station's clock; that it was heard from is kept in Redis, not here."""
-    return result.Heartbeat(current_time=stamp(call.workplace.clock()))
+    return result.Heartbeat(current_time=call.workplace.clock())
 
 
 HANDLERS: dict[str, Handler] = {"BootNotification": boot, "Heartbeat": heartbeat}

@@ -1,6 +1,6 @@
 """OCPP 2.0.1, B, F and G: commands in our words as calls, and the station's answers as outcomes.
 
-A configuration key is written `Component.Variable`, with `Component/Instance` and `Variable/Instance` where there are any.
+A configuration key is written `Component.Variable`; an instance of either stands behind a slash (`Component/Instance`).
 """
 
 from typing import Any
@@ -72,9 +72,7 @@ def _get_configuration(wanted: dict[str, Any]) -> call.GetVariables:
 def _change_configuration(wanted: dict[str, Any]) -> call.SetVariables:
     component, variable = _named(wanted["key"])
     return call.SetVariables(
-        set_variable_data=[
-            SetVariableDataType(attribute_value=wanted["value"], component=component, variable=variable)
-        ]
+        set_variable_data=[SetVariableDataType(attribute_value=wanted["value"], component=component, variable=variable)]
     )
 
 

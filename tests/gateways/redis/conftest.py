@@ -31,6 +31,7 @@ class Valkey:
         self._process = subprocess.Popen(
             [_binary(), "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.folder],
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(1000):
             if self.socket.exists():

@@ -381,9 +381,7 @@ def test_a_listener_takes_the_latest_of_each_value_in_order_and_within_bounds(li
     assert model.overflowed or taken == latest
 
 
-@given(
-    key=st.none() | st.text(), conflate=st.none() | st.text(), payload=st.binary(), kind=st.text("abc_", min_size=1)
-)
+@given(key=st.none() | st.text(), conflate=st.none() | st.text(), payload=st.binary(), kind=st.text("abc_", min_size=1))
 def test_any_message_survives_the_wire(key: str | None, conflate: str | None, payload: bytes, kind: str) -> None:
     message = Message(Topic(ACME, kind, key), payload, conflate)
 

@@ -1,14 +1,14 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-import asyncio
 
 import pytest
 
 from gateways.sim import Report, run_stations
 from tests.gateways.sim.csms import Csms
 
-FAST = 25.0
+FAST = 60.0
 
 
 class Fleet:
@@ -22,10 +22,6 @@ class Fleet:
     async def stopped(self) -> Report:
         self._stop.set()
         return await self._run
-
-    async def crashed_or_ended(self) -> None:
-        self._stop.set()
-        await self._run
 
 
 Simulate = Callable[..., AbstractAsyncContextManager[Fleet]]

@@ -20,6 +20,7 @@ import jsonschema_rs
 import ocpp.routing
 from ocpp.exceptions import InternalError
 from ocpp.v16 import ChargePoint as ChargePointV16
+from ocpp.v16 import call as call_v16
 from ocpp.v16 import call_result as result_v16
 from ocpp.v201 import ChargePoint as ChargePointV201
 from ocpp.v201 import call_result as result_v201
@@ -251,11 +252,27 @@ class Csms:
         asked = (frame for frame in self.frames if frame.from_station and frame.message[0] == 2)
         return [one for one in asked if one.message[2] in actions and identity in (None, one.identity)]
 
+    def settled(self, *actions: str) -> list[Payload]:
+        """As `calls`, but only those after which the station has gone on to the next: it has had its answer."""
+        last = {frame.identity: frame for frame in self.frames if frame.from_station and frame.message[0] == 2}
+        return [frame.message[3] for frame in self.call_frames(*actions) if last[frame.identity] is not frame]
+
     async def until(self, true: Callable[[], object]) -> None:
         async with asyncio.timeout(GUARD_S):
             while not true():
                 self._news.clear()
                 await self._news.wait()
+
+    async def ask(self, identity: str, request: Any) -> Any:
+        """The answer, or the CALLERROR as an exception."""
+        return await self.points[identity].call(request, suppress=False)
+
+    async def send_raw(self, identity: str, frame: Any) -> None:
+        """Past the package, which would not send it."""
+        await self.points[identity]._connection.socket.send(frame if isinstance(frame, str) else json.dumps(frame))
+
+    async def change_configuration(self, identity: str, key: str, value: str) -> str:
+        return str((await self.ask(identity, call_v16.ChangeConfiguration(key=key, value=value))).status)
 
     def _tell(self) -> None:
         self._news.set()

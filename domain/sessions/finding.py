@@ -1,0 +1,69 @@
+"""Which session a station means, held against other writers until the work ends."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from domain.sessions.models import Session
+from domain.work import Work
+
+
+async def hold_station(work: Work, station_id: UUID) -> None:
+    """One at a time, per station, makes sessions or guesses which one is meant: two sockets may tell the same."""
+    await work.session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(f"session:{station_id}", 0))))
+
+
+async def by_transaction(work: Work, station_id: UUID, transaction_id: str) -> Session | None:
+    query = select(Session).where(Session.station_id == station_id, Session.transaction_id == transaction_id)
+    return await _held(work, query)
+
+
+async def by_start(work: Work, station_id: UUID, start_key: str) -> Session | None:
+    query = select(Session).where(Session.station_id == station_id, Session.start_key == start_key)
+    return await _held(work, query)
+
+
+async def around(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
+    """The session that lasts on an EVSE at a time of the station's."""
+    lasts = or_(col(Session.ended_at).is_(None), col(Session.ended_at) >= at)
+    return await _held(work, _latest(station_id, evse_number, at).where(lasts))
+
+
+async def unfinished(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
+    """The session on an EVSE that may go on, even if it was thought to be over."""
+    query = _latest(station_id, evse_number, at).where(
+        col(Session.stop_at).is_(None), col(Session.superseded_at).is_(None)
+    )
+    return await _held(work, query)
+
+
+async def unstopped(work: Work, *, station_id: UUID, evse_number: int | None = None) -> Sequence[Session]:
+    """Those that no station has stopped, newest first: running, or over by inference."""
+    query = select(Session).where(Session.station_id == station_id, col(Session.stop_at).is_(None))
+    if evse_number is not None:
+        query = query.where(Session.evse_number == evse_number)
+    return (await work.session.exec(_holding(query.order_by(col(Session.started_at).desc())))).all()
+
+
+def _latest(station_id: UUID, evse_number: int, at: datetime) -> SelectOfScalar[Session]:
+    """The last to have started there by that time, whether or not it lasts: one look at the index."""
+    latest = (
+        select(Session.id)
+        .where(Session.station_id == station_id, Session.evse_number == evse_number, Session.started_at <= at)
+        .order_by(col(Session.started_at).desc())
+        .limit(1)
+    )
+    return select(Session).where(Session.id == latest.scalar_subquery())
+
+
+async def _held(work: Work, query: SelectOfScalar[Session]) -> Session | None:
+    return (await work.session.exec(_holding(query))).first()
+
+
+def _holding(query: SelectOfScalar[Session]) -> SelectOfScalar[Session]:
+    """Read after the lock is had, not before."""
+    return query.with_for_update().execution_options(populate_existing=True)

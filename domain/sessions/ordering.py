@@ -1,0 +1,44 @@
+"""What an operator orders: begin to charge here, end that charge. The station has the last word."""
+
+from uuid import UUID
+
+from domain import commands, tokens
+from domain.actor import Permission
+from domain.commands import Command, CommandKind
+from domain.errors import Conflict, Invalid
+from domain.sessions.authorizing import AuthorizationStatus, authorize
+from domain.sessions.models import Session
+from domain.stations import Station
+from domain.work import Work
+
+
+async def request_start(work: Work, *, station_id: UUID, token_uid: str, evse_number: int | None = None) -> Command:
+    """Without an EVSE the station chooses one. `commands.deliver` carries it out."""
+    work.require(Permission.CONTROL)
+    if evse_number is not None and evse_number < 1:
+        raise Invalid(f"evseNumber begins at 1, not at {evse_number}", field="evseNumber")
+    station = await work.get(Station, station_id)
+    token = await tokens.by_uid(work, token_uid)
+    authorization = await authorize(work, token_uid=token.uid, station_id=station.id, evse_number=evse_number)
+    if authorization.status is not AuthorizationStatus.ACCEPTED:
+        raise Conflict(f"token {token.uid} may not charge: {authorization.status}", status=authorization.status)
+    return await commands.request(
+        work,
+        station_id=station.id,
+        kind=CommandKind.REMOTE_START,
+        arguments={"token_uid": token.uid, "token_type": token.type, "evse_number": evse_number},
+    )
+
+
+async def request_stop(work: Work, *, session_id: UUID) -> Command:
+    """Of a charge that goes on, as far as we know. `commands.deliver` carries it out."""
+    work.require(Permission.CONTROL)
+    session = await work.get(Session, session_id)
+    if session.ended_at is not None:
+        raise Conflict(f"session {session_id} has ended already", ended_at=session.ended_at.isoformat())
+    return await commands.request(
+        work,
+        station_id=session.station_id,
+        kind=CommandKind.REMOTE_STOP,
+        arguments={"transaction_id": session.transaction_id, "session_id": str(session.id)},
+    )

@@ -1,0 +1,31 @@
+"""An EVSE serves one vehicle at a time."""
+
+from sqlalchemy import or_
+from sqlmodel import col, select
+
+from domain.sessions.models import Session
+from domain.sessions.settling import settle
+from domain.work import Work
+
+
+async def supersede(work: Work, session: Session) -> None:
+    """A new charge on an EVSE ends the one before it, by inference where no stop was heard (ocpp.md 6.4).
+
+    Replayed late, the new one may itself be the older.
+    """
+    if session.evse_number is None:
+        return
+    query = select(Session).where(
+        Session.station_id == session.station_id,
+        Session.evse_number == session.evse_number,
+        Session.id != session.id,
+        or_(col(Session.stop_at).is_(None), col(Session.started_at) > session.started_at),
+    )
+    others = (await work.session.exec(query.with_for_update().execution_options(populate_existing=True))).all()
+    later = [other.started_at for other in others if other.started_at > session.started_at]
+    session.superseded_at = min(later, default=None)
+    for other in others:
+        started_before = other.started_at <= session.started_at
+        if started_before and (other.superseded_at is None or other.superseded_at > session.started_at):
+            other.superseded_at = session.started_at
+            settle(work, other)

@@ -1,0 +1,126 @@
+"""graphql-transport-ws: Strawberry's handler, with strict frames and errors that end an operation, not the socket."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import GraphQLError
+from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnected as Disconnected
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
+
+from domain.errors import Unavailable
+from gateways.graphql.executor import Forkable
+from gateways.graphql.metrics import SOCKETS
+
+FRAME_CHARACTERS_MAX = 262_144
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+
+@dataclass
+class Connection:
+    """The context of a socket until its caller is known, which is when `connection_init` has been answered."""
+
+    authorization: str | None
+    connection_params: dict[str, Any] | None = None
+    context: Forkable | None = None
+
+    def fork(self) -> Forkable:
+        if self.context is None:
+            raise RuntimeError("an operation before connection_init")
+        return self.context.fork()
+
+    @property
+    def shown(self) -> object:
+        """The credential in `connection_init`, else the one in the upgrade's headers."""
+        named = {name.lower(): value for name, value in (self.connection_params or {}).items()}
+        return named.get("authorization", self.authorization)
+
+
+class TextAdapter(ASGIWebSocketAdapter):
+    """orjson encodes to bytes, which Strawberry would send as binary frames, which clients refuse."""
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        """Ends with the socket. Binary frames and what is no JSON are the handler's to refuse."""
+        while True:
+            try:
+                text = await self.ws.receive_text()
+            except (WebSocketDisconnect, Disconnected):
+                return
+            except KeyError as error:
+                raise NonTextMessageReceived from error
+            if text is None:
+                raise NonTextMessageReceived
+            if len(text) > FRAME_CHARACTERS_MAX:
+                await self.close(TOO_BIG, f"a message has at most {FRAME_CHARACTERS_MAX} characters")
+                return
+            try:
+                message = orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise NonJsonMessageReceived from error
+            yield message
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        try:
+            await self.ws.send_text(orjson.dumps(message).decode())
+        except (WebSocketDisconnect, Disconnected) as error:
+            raise WebSocketDisconnected from error
+
+    async def close(self, code: int, reason: str) -> None:
+        with suppress(WebSocketDisconnect, Disconnected):
+            await super().close(code, reason)
+
+
+class Socket(BaseGraphQLTransportWSHandler[Any, None]):
+    async def handle(self) -> None:
+        with SOCKETS.track_inprogress():
+            await super().handle()
+
+    async def handle_message(self, message: Message) -> None:
+        if problem := _problem(message):
+            await self.handle_invalid_message(problem)
+        else:
+            await super().handle_message(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        if message.get("payload", {}) is None:
+            message["payload"] = {}
+        try:
+            await super().handle_connection_init(message)
+        except Unavailable:
+            await self.websocket.close(TRY_AGAIN_LATER, "try again later")
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """A reader who is gone is no news."""
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
+        """Stock closes the socket, and every other subscription on it, for one operation's syntax error."""
+        return None
+
+
+def _problem(frame: Any) -> str | None:
+    """What is wrong with the shape of a frame."""
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        return "a message is an object with a type"
+    if frame["type"] in ("subscribe", "complete") and not (isinstance(frame.get("id"), str) and frame["id"]):
+        return f"{frame['type']} needs an id"
+    return _problem_of_operation(frame.get("payload")) if frame["type"] == "subscribe" else None
+
+
+def _problem_of_operation(payload: Any) -> str | None:
+    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        return "subscribe needs a payload with a query"
+    if not isinstance(payload.get("variables"), dict | None):
+        return "variables are an object"
+    if not isinstance(payload.get("operationName"), str | None):
+        return "operationName is a string"
+    return None

@@ -1,0 +1,58 @@
+"""OCPP 1.6, 4.7: meter values, in and outside of transactions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ocpp.v16 import call as request
+from ocpp.v16 import call_result as result
+
+from domain import sessions
+from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.measurands import Meter, Value, record, samples
+from gateways.ocpp.times import moment
+
+
+async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
+    measured = meters(call, m.meter_value)
+    async with call.write() as work:
+        await sessions.meter(
+            work,
+            station_id=call.station_id,
+            transaction_id=transaction(m.transaction_id),
+            evse_number=m.connector_id or None,
+            samples=samples(measured),
+        )
+    await record(call, measured, evse_number=m.connector_id)
+    return result.MeterValues()
+
+
+def transaction(number: int | None) -> str | None:
+    """0 and -1 are how stations say that they were never given one."""
+    return str(number) if number is not None and number > 0 else None
+
+
+def meters(call: Call, meter_values: Sequence[dict[str, Any]] | None) -> list[Meter]:
+    return [
+        Meter(
+            at=moment(entry.get("timestamp"), received_at=call.received_at, station=call.identity),
+            values=[_value(sampled) for sampled in entry.get("sampled_value") or []],
+        )
+        for entry in meter_values or []
+    ]
+
+
+def _value(sampled: dict[str, Any]) -> Value:
+    is_signed = sampled.get("format") == "SignedData"
+    written = sampled.get("value")
+    return Value(
+        value=None if is_signed else written,
+        signed=written if is_signed else None,
+        measurand=sampled.get("measurand"),
+        unit=sampled.get("unit"),
+        phase=sampled.get("phase"),
+        location=sampled.get("location"),
+        context=sampled.get("context"),
+    )
+
+
+HANDLERS: dict[str, Handler] = {"MeterValues": meter}

@@ -1,0 +1,61 @@
+"""OCPP 2.0.1, J: meter values. Those of a transaction come with its TransactionEvents; these name an EVSE alone."""
+
+from collections.abc import Sequence
+
+import orjson
+from ocpp.v201 import call as request
+from ocpp.v201 import call_result as result
+from ocpp.v201.datatypes import MeterValueType, SampledValueType, SignedMeterValueType
+
+from domain import sessions
+from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.measurands import Meter, Value, record, samples
+from gateways.ocpp.times import moment
+
+
+async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
+    measured = meters(call, m.meter_value)
+    if m.evse_id:
+        async with call.write() as work:
+            await sessions.meter(work, station_id=call.station_id, evse_number=m.evse_id, samples=samples(measured))
+    await record(call, measured, evse_number=m.evse_id)
+    return result.MeterValues()
+
+
+def meters(call: Call, meter_values: Sequence[MeterValueType] | None) -> list[Meter]:
+    return [
+        Meter(
+            at=moment(entry.timestamp, received_at=call.received_at, station=call.identity),
+            values=[_value(sampled) for sampled in entry.sampled_value or []],
+        )
+        for entry in meter_values or []
+    ]
+
+
+def _value(sampled: SampledValueType) -> Value:
+    unit = sampled.unit_of_measure
+    return Value(
+        value=sampled.value,
+        measurand=sampled.measurand,
+        unit=unit.unit if unit else None,
+        multiplier=(unit.multiplier if unit else None) or 0,
+        phase=sampled.phase,
+        location=sampled.location,
+        context=sampled.context,
+        signed=_signed(sampled.signed_meter_value) if sampled.signed_meter_value else None,
+    )
+
+
+def _signed(signed: SignedMeterValueType) -> str:
+    """As it came, with what it takes to check it."""
+    return orjson.dumps(
+        {
+            "signedMeterData": signed.signed_meter_data,
+            "signingMethod": signed.signing_method,
+            "encodingMethod": signed.encoding_method,
+            "publicKey": signed.public_key,
+        }
+    ).decode()
+
+
+HANDLERS: dict[str, Handler] = {"MeterValues": meter}

@@ -1,0 +1,73 @@
+"""OCPP 2.0.1, E: what a transaction is doing, from its start to its end, heard in whatever order."""
+
+from ocpp.v201 import call as request
+from ocpp.v201 import call_result as result
+from ocpp.v201.enums import ReasonEnumType
+
+from domain import sessions, stations
+from domain.sessions import ChargingState, Reported, Stage
+from domain.stations import StationStatus
+from domain.work import Work
+from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.measurands import record, samples
+from gateways.ocpp.times import moment
+from gateways.ocpp.v201.authorization import id_token_info
+from gateways.ocpp.v201.metering import meters
+
+STAGE = {"Started": Stage.STARTED, "Updated": Stage.UPDATED, "Ended": Stage.ENDED}
+STATE = {
+    "Charging": ChargingState.CHARGING,
+    "EVConnected": ChargingState.EV_CONNECTED,
+    "SuspendedEV": ChargingState.SUSPENDED_EV,
+    "SuspendedEVSE": ChargingState.SUSPENDED_EVSE,
+    "Idle": ChargingState.IDLE,
+}
+# What Occupied does not tell; the other states add nothing to it.
+STATUS = {
+    ChargingState.CHARGING: StationStatus.CHARGING,
+    ChargingState.SUSPENDED_EV: StationStatus.SUSPENDED_EV,
+    ChargingState.SUSPENDED_EVSE: StationStatus.SUSPENDED_EVSE,
+}
+
+
+async def report(call: Call, m: request.TransactionEvent) -> result.TransactionEvent:
+    measured, stage, about = meters(call, m.meter_value), STAGE[m.event_type], m.transaction_info
+    at = moment(m.timestamp, received_at=call.received_at, station=call.identity)
+    async with call.write() as work:
+        reported = await sessions.report(
+            work,
+            station_id=call.station_id,
+            transaction_id=about.transaction_id,
+            stage=stage,
+            at=at,
+            seq=m.seq_no,
+            evse_number=(m.evse.id if m.evse else None) or None,
+            connector_number=m.evse.connector_id if m.evse else None,
+            token_uid=m.id_token.id_token if m.id_token else None,
+            samples=samples(measured),
+            state=STATE.get(about.charging_state or ""),
+            reason=(about.stopped_reason or ReasonEnumType.local) if stage is Stage.ENDED else None,
+            offline=bool(m.offline),
+            remote_start_number=about.remote_start_id,
+        )
+        await _show(work, reported)
+    await record(call, measured, evse_number=reported.session.evse_number)
+    authorization = reported.authorization
+    return result.TransactionEvent(id_token_info=authorization and id_token_info(authorization))
+
+
+async def _show(work: Work, reported: Reported) -> None:
+    """The EVSE shows what its charge is doing."""
+    session = reported.session
+    if session.evse_number is None or not reported.state_changed:
+        return
+    await stations.report_charging_state(
+        work,
+        station_id=session.station_id,
+        evse_number=session.evse_number,
+        state=None if session.ended_at or session.charging_state is None else STATUS.get(session.charging_state),
+        at=session.ended_at or session.charging_state_at or session.started_at,
+    )
+
+
+HANDLERS: dict[str, Handler] = {"TransactionEvent": report}

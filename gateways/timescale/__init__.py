@@ -1,0 +1,3 @@
+"""Every reading, in PostgreSQL: plain monthly partitions today, TimescaleDB's where it will be present."""
+
+from gateways.timescale.store import TimescaleStore as TimescaleStore

@@ -1,0 +1,83 @@
+"""The history store on PostgreSQL, on connections of its own: what is written here is in nobody's transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+from domain.points import HistoryStore, Refused, Row, Track
+from gateways.timescale import queries
+from gateways.timescale.faults import translated
+from gateways.timescale.partitions import Partitions
+from gateways.timescale.writer import BUFFER_ROWS, FLUSH_ROWS, STAGING, Writer
+
+WRITERS = 2  # while one waits for its commit, the other encodes
+READERS = 4
+CONNECT_S = 5.0
+COMMAND_S = 60.0
+
+
+class TimescaleStore(HistoryStore):
+    """`async with TimescaleStore("postgresql://…") as store`, or `start` and `stop`."""
+
+    def __init__(self, url: str, *, flush_rows: int = FLUSH_ROWS, buffer_rows: int = BUFFER_ROWS) -> None:
+        self._writing = asyncpg.create_pool(
+            url, min_size=0, max_size=WRITERS, timeout=CONNECT_S, command_timeout=COMMAND_S, init=_with_staging
+        )
+        self._reading = asyncpg.create_pool(
+            url, min_size=0, max_size=READERS, timeout=CONNECT_S, command_timeout=COMMAND_S
+        )
+        self._partitions = Partitions(self._reading)
+        self._writer = Writer(
+            self._writing, self._partitions, tasks=WRITERS, flush_rows=flush_rows, buffer_rows=buffer_rows
+        )
+        self._ahead: asyncio.Task[None] | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Rows that were handed over and are not committed yet."""
+        return self._writer.buffered
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        await asyncio.gather(self._writing, self._reading)
+        self._writer.start()
+        self._ahead = asyncio.create_task(self._partitions.keep_ahead(), name="history partitions")
+
+    async def stop(self) -> None:
+        """What was handed over is committed first; what comes now is refused."""
+        await self._writer.stop()
+        if self._ahead is not None:
+            self._ahead.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ahead
+        await asyncio.gather(self._writing.close(), self._reading.close())
+
+    async def write(self, rows: Sequence[Row]) -> list[Refused]:
+        return await self._writer.write(rows)
+
+    async def raw(self, series: Sequence[int], *, start: datetime, end: datetime, limit: int) -> list[Track]:
+        with translated():
+            async with self._reading.acquire(timeout=CONNECT_S) as connection:
+                return await queries.raw(connection, series, start=start, end=end, limit=limit)
+
+    async def means(self, series: Sequence[int], *, edges: Sequence[datetime]) -> list[list[float | None]]:
+        with translated():
+            async with self._reading.acquire(timeout=CONNECT_S) as connection:
+                return await queries.means(connection, series, edges=edges)
+
+
+async def _with_staging(connection: asyncpg.Connection) -> None:
+    await connection.execute(STAGING)

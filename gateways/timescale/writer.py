@@ -1,0 +1,200 @@
+"""Group commit: whatever is handed over while a transaction is under way shares the next one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date
+from time import perf_counter
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from domain.errors import Unavailable
+from domain.points import Quality, Refused, Row
+from gateways.timescale.faults import is_of_data, is_passing
+from gateways.timescale.partitions import Partitions
+
+log = structlog.get_logger()
+
+WRITTEN = Counter("voltgraph_history_rows", "Rows that the history store has committed")
+REFUSED = Counter("voltgraph_history_rows_refused", "Rows that the history store cannot keep")
+FLUSHES = Histogram("voltgraph_history_flush_seconds", "A transaction of the history store, from copy to commit")
+BUFFERED = Gauge("voltgraph_history_buffered", "Rows handed over and not committed yet")
+
+FLUSH_ROWS = 10_000
+BUFFER_ROWS = 200_000
+PAUSE_S = 0.1  # before the second try
+
+QUALITY_CODE = {Quality.GOOD: 0, Quality.UNCERTAIN: 1, Quality.BAD: 2}
+
+STAGING = """
+create temp table if not exists reading_staging (
+    series bigint, at timestamptz, value double precision, text text, quality smallint, n integer
+) on commit delete rows
+"""
+_COLUMNS = ("series", "at", "value", "text", "quality", "n")
+
+# In one order everywhere, so that two transactions cannot deadlock; what is there already is not written again.
+_MERGE = """
+insert into reading (series, at, value, text, quality)
+select distinct on (series, at) series, at, value, text, quality from reading_staging order by series, at, n desc
+on conflict (series, at) do update set value = excluded.value, text = excluded.text, quality = excluded.quality
+where (reading.value, reading.text, reading.quality)
+    is distinct from (excluded.value, excluded.text, excluded.quality)
+"""
+
+
+@dataclass(eq=False, slots=True)
+class _Parcel:
+    """What one caller handed over, and its receipt."""
+
+    rows: Sequence[Row]
+    receipt: asyncio.Future[list[Refused]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Writer:
+    def __init__(
+        self, pool: asyncpg.Pool, partitions: Partitions, *, tasks: int, flush_rows: int, buffer_rows: int
+    ) -> None:
+        self._pool = pool
+        self._partitions = partitions
+        self._flush_rows = flush_rows
+        self._buffer_rows = buffer_rows
+        self._task_count = tasks
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: deque[_Parcel] = deque()
+        self._stirred = asyncio.Event()
+        self._admission = asyncio.Lock()  # fair: a large parcel is not overtaken for ever by small ones
+        self._room = asyncio.Event()
+        self._buffered = 0
+        self._stopping = False
+
+    @property
+    def buffered(self) -> int:
+        return self._buffered
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._work(), name="history writer") for _ in range(self._task_count)]
+
+    async def stop(self) -> None:
+        """Commits what was handed over."""
+        self._stopping = True
+        self._stirred.set()
+        self._room.set()
+        await asyncio.gather(*self._tasks)
+
+    async def write(self, rows: Sequence[Row]) -> list[Refused]:
+        """Waits for room, then for the commit. Raises `Unavailable`; then some rows may have been committed."""
+        starts = range(0, len(rows), self._flush_rows)
+        parcels = [await self._admit(rows[start : start + self._flush_rows]) for start in starts]
+        answers = await asyncio.gather(*(parcel.receipt for parcel in parcels))
+        return [
+            Refused(start + position, reason)
+            for start, refused in zip(starts, answers, strict=True)
+            for position, reason in refused
+        ]
+
+    async def _admit(self, rows: Sequence[Row]) -> _Parcel:
+        async with self._admission:
+            while self._buffered and self._buffered + len(rows) > self._buffer_rows and not self._stopping:
+                self._room.clear()
+                await self._room.wait()
+        if self._stopping:
+            raise Unavailable("the history store is stopping")
+        parcel = _Parcel(rows)
+        self._waiting.append(parcel)
+        self._count(len(rows))
+        self._stirred.set()
+        return parcel
+
+    def _count(self, rows: int) -> None:
+        self._buffered += rows
+        BUFFERED.inc(rows)
+        if rows < 0:
+            self._room.set()
+
+    async def _work(self) -> None:
+        while True:
+            while not self._waiting:
+                if self._stopping:
+                    return
+                self._stirred.clear()
+                await self._stirred.wait()
+            parcels = self._next_parcels()
+            await self._deliver(parcels)
+            self._count(-sum(len(parcel.rows) for parcel in parcels))
+
+    def _next_parcels(self) -> list[_Parcel]:
+        parcels = [self._waiting.popleft()]
+        count = len(parcels[0].rows)
+        while self._waiting and (count := count + len(self._waiting[0].rows)) <= self._flush_rows:
+            parcels.append(self._waiting.popleft())
+        return parcels
+
+    async def _deliver(self, parcels: list[_Parcel]) -> None:
+        rows = parcels[0].rows if len(parcels) == 1 else [row for parcel in parcels for row in parcel.rows]
+        try:
+            refused = await self._kept(rows)
+        except Unavailable as error:
+            for parcel in parcels:
+                if not parcel.receipt.done():
+                    parcel.receipt.set_exception(Unavailable(error.message))
+            return
+        start = 0
+        for parcel in parcels:
+            end = start + len(parcel.rows)
+            mine = [Refused(position - start, reason) for position, reason in refused if start <= position < end]
+            if not parcel.receipt.done():
+                parcel.receipt.set_result(mine)
+            start = end
+
+    async def _kept(self, rows: Sequence[Row]) -> list[Refused]:
+        """Commits the rows; where some cannot be kept, halves down to those, so that they take no other with them."""
+        try:
+            await self._flushed(rows)
+        except Exception as error:  # whatever it is, the callers get an answer
+            if not is_of_data(error):
+                log.warning("readings not stored", rows=len(rows), reason=str(error) or type(error).__name__)
+                raise Unavailable("the history store is not reachable") from error
+            if len(rows) == 1:
+                REFUSED.inc()
+                return [Refused(0, str(error))]
+            half = len(rows) // 2
+            first, second = await self._kept(rows[:half]), await self._kept(rows[half:])
+            return [*first, *(Refused(half + position, reason) for position, reason in second)]
+        WRITTEN.inc(len(rows))
+        return []
+
+    async def _flushed(self, rows: Sequence[Row]) -> None:
+        """Once more after a fault that may pass: written twice is written once, so a lost commit does no harm."""
+        try:
+            await self._flush(rows)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            await asyncio.sleep(PAUSE_S)
+            await self._flush(rows)
+
+    async def _flush(self, rows: Sequence[Row]) -> None:
+        records = [
+            (series, at, value, text, QUALITY_CODE[quality], n)
+            for n, (series, at, value, text, quality) in enumerate(rows)
+        ]
+        async with self._pool.acquire() as connection:
+            await self._partitions.ensure(connection, _months(rows))
+            started = perf_counter()
+            async with connection.transaction():
+                await connection.copy_records_to_table("reading_staging", records=records, columns=_COLUMNS)
+                await connection.execute(_MERGE)
+            FLUSHES.observe(perf_counter() - started)
+
+
+def _months(rows: Sequence[Row]) -> set[date]:
+    """In UTC, as the partitions are."""
+    earliest, latest = min(row.at for row in rows), max(row.at for row in rows)
+    earliest, latest = earliest.astimezone(UTC), latest.astimezone(UTC)
+    if (earliest.year, earliest.month) == (latest.year, latest.month):
+        return {date(latest.year, latest.month, 1)}
+    return {date(at.year, at.month, 1) for at in (row.at.astimezone(UTC) for row in rows)}

@@ -1,0 +1,197 @@
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from strawberry import Maybe
+
+from domain import commands, sessions, stations
+from domain.bus import Message, Topic
+from domain.commands import Command, CommandKind, CommandStatus
+from domain.errors import Invalid
+from domain.events import Envelope
+from domain.work import Work
+from resolvers.arguments import changes, optional_id, row_id
+from resolvers.context import Context, Info
+from resolvers.live import live
+
+strawberry.enum(CommandKind, description="What a station may be ordered to do.")
+strawberry.enum(
+    CommandStatus,
+    description="ACCEPTED and REJECTED are the station's word; TIMEOUT and FAILED (not delivered, or no sense in the "
+    "answer) are ours.",
+)
+
+
+@strawberry.enum(description="How hard a station restarts.")
+class ResetType(StrEnum):
+    SOFT = "SOFT"
+    HARD = "HARD"
+
+
+@strawberry.enum(description="Whether a station, EVSE or connector is to take cars.")
+class OperationalStatus(StrEnum):
+    OPERATIVE = "OPERATIVE"
+    INOPERATIVE = "INOPERATIVE"
+
+
+@strawberry.enum(description="What a station can be asked to send.")
+class TriggeredMessage(StrEnum):
+    BOOT_NOTIFICATION = "BOOT_NOTIFICATION"
+    HEARTBEAT = "HEARTBEAT"
+    STATUS_NOTIFICATION = "STATUS_NOTIFICATION"
+    METER_VALUES = "METER_VALUES"
+    TRANSACTION_EVENT = "TRANSACTION_EVENT"
+
+
+@strawberry.input(description="Restart.")
+class ResetInput:
+    type: ResetType = strawberry.field(default=ResetType.SOFT, description="HARD interrupts running charges.")
+    evse_number: int | None = strawberry.field(default=None, description="OCPP 2.x: this EVSE alone.")
+
+
+@strawberry.input(description="Release a plug.")
+class UnlockConnectorInput:
+    evse_number: int
+    connector_number: int = 1
+
+
+@strawberry.input(description="Open or close for cars.")
+class ChangeAvailabilityInput:
+    operational_status: OperationalStatus
+    evse_number: int | None = strawberry.field(default=None, description="Null: the whole station.")
+    connector_number: int | None = strawberry.field(default=None, description="Null: the whole EVSE.")
+
+
+@strawberry.input(description="Ask for a message.")
+class TriggerMessageInput:
+    message: TriggeredMessage
+    evse_number: int | None = strawberry.field(default=None, description="Null: the station as a whole.")
+    connector_number: int | None = None
+
+
+@strawberry.input(description="Read settings.")
+class GetConfigurationInput:
+    keys: list[str] | None = strawberry.field(
+        default=None, description="Null: all of them (OCPP 1.6). OCPP 2.x: Component.Variable."
+    )
+
+
+@strawberry.input(description="Write a setting.")
+class ChangeConfigurationInput:
+    key: str = strawberry.field(description="OCPP 2.x: Component.Variable.")
+    value: str
+
+
+@strawberry.input(description="Begin a charge.")
+class RemoteStartInput:
+    token_uid: str = strawberry.field(description="Who charges.")
+    evse_number: int | None = strawberry.field(default=None, description="Null: the station chooses.")
+
+
+@strawberry.input(description="End a charge.")
+class RemoteStopInput:
+    session_id: strawberry.ID
+
+
+@strawberry.input(one_of=True, description="An order to a station: exactly one of these.")
+class StationCommand:
+    reset: Maybe[ResetInput]
+    unlock_connector: Maybe[UnlockConnectorInput]
+    change_availability: Maybe[ChangeAvailabilityInput]
+    trigger_message: Maybe[TriggerMessageInput]
+    get_configuration: Maybe[GetConfigurationInput]
+    change_configuration: Maybe[ChangeConfigurationInput]
+    remote_start: Maybe[RemoteStartInput]
+    remote_stop: Maybe[RemoteStopInput]
+
+
+async def send(info: Info, station_id: strawberry.ID, command: StationCommand) -> Command:
+    """Answers when the station has, or at the deadline."""
+    async with info.context.write() as work:
+        requested = await _requested(work, row_id(station_id, "stationId"), command)
+    return await commands.deliver(info.context.workplace, info.context.caller, requested)
+
+
+async def _requested(work: Work, station_id: UUID, command: StationCommand) -> Command:
+    ((name, order),) = changes(command).items()
+    if isinstance(order, RemoteStartInput):
+        return await sessions.request_start(
+            work, station_id=station_id, token_uid=order.token_uid, evse_number=order.evse_number
+        )
+    if isinstance(order, RemoteStopInput):
+        session = await sessions.by_id(work, row_id(order.session_id, "command.remoteStop.sessionId"))
+        if session.station_id != station_id:
+            raise Invalid("the session is at another station", field="command.remoteStop.sessionId")
+        return await sessions.request_stop(work, session_id=session.id)
+    return await commands.request(
+        work, station_id=station_id, kind=CommandKind(name.upper()), arguments=_arguments(order)
+    )
+
+
+def _arguments(order: Any) -> dict[str, Any]:
+    """What was said, in the words of JSON."""
+    return {
+        name: value.value if isinstance(value, StrEnum) else value
+        for name, value in vars(order).items()
+        if value is not None
+    }
+
+
+def station(root: Command, info: Info) -> Awaitable[stations.Station | None]:
+    return info.context.loaders.station.load(root.station_id)
+
+
+def session(root: Command, info: Info) -> Awaitable[sessions.Session | None] | None:
+    """The charge that it began or ended."""
+    match root.kind:
+        case CommandKind.REMOTE_START:
+            return info.context.loaders.session_of_command.load(root.id)
+        case CommandKind.REMOTE_STOP:
+            return info.context.loaders.session.load(UUID(root.arguments["session_id"]))
+    return None
+
+
+async def updates(info: Info, command_id: strawberry.ID | None = None) -> AsyncGenerator[Command, None]:
+    watch = CommandWatch(info.context, optional_id(command_id, "commandId"))
+    return live(info.context, [watch.topic], look=watch.look, translate=watch.translate)
+
+
+class CommandWatch:
+    """One subscription to what becomes of an order, or of all."""
+
+    def __init__(self, context: Context, command_id: UUID | None) -> None:
+        self._context = context
+        self._wanted = command_id
+        self._unfinished: set[UUID] = set()
+        key = None if command_id is None else str(command_id)
+        self.topic = Topic(context.caller.tenant_id, commands.CommandChanged.kind, key)
+
+    async def look(self) -> AsyncGenerator[Command, None]:
+        """The one that was asked for; else those without an end, and those that have got one unseen."""
+        async with self._context.read() as work:
+            if self._wanted is not None:
+                found = [await commands.by_id(work, self._wanted)]
+            else:
+                unfinished = await commands.unfinished(work)
+                ended = self._unfinished - {command.id for command in unfinished}
+                found = [*await commands.by_ids(work, sorted(ended)), *unfinished]
+        for command in found:
+            yield self._seen(command)
+
+    async def translate(self, news: Message) -> Sequence[Command]:
+        """The command is read at delivery; with its station it may be gone."""
+        event = Envelope.decode(news.payload).event
+        if not isinstance(event, commands.CommandChanged):
+            return ()
+        async with self._context.read() as work:
+            found = await commands.by_ids(work, [event.command_id])
+        return [self._seen(command) for command in found]
+
+    def _seen(self, command: Command) -> Command:
+        if command.completed_at is None:
+            self._unfinished.add(command.id)
+        else:
+            self._unfinished.discard(command.id)
+        return command

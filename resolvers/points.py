@@ -1,0 +1,131 @@
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from datetime import datetime
+
+import strawberry
+
+from domain import points
+from domain.bus import Message, Topic
+from domain.page import FIRST_DEFAULT, Page, PageRequest
+from domain.points import OwnerKind, PointKind, PointUpdate, Quality, Reading, ValueType
+from domain.work import Work
+from resolvers.arguments import optional_id
+from resolvers.context import Context, Info
+from resolvers.live import live
+from resolvers.pages import every_page
+
+strawberry.enum(PointKind, description="Measured, signaled, switched, set (IEC 60870).")
+strawberry.enum(ValueType, description="Whether readings are numbers or texts.")
+strawberry.enum(OwnerKind, description="What a point belongs to.")
+strawberry.enum(Quality, description="How far the device itself believes in its value.")
+
+
+@strawberry.input(description="Which points; all that is given must hold.")
+class PointFilter:
+    prefix: str | None = strawberry.field(default=None, description="How the address begins.")
+    owner: strawberry.ID | None = strawberry.field(default=None, description="The station that it belongs to.")
+    kind: PointKind | None = None
+    text: str | None = strawberry.field(default=None, description="Part of the address, in any case.")
+
+
+@strawberry.input(description="One measurement. Numbers and booleans go into `value`, the rest into `text`.")
+class ReadingInput:
+    address: str
+    at: datetime = strawberry.field(description="When it was measured, by the device's clock.")
+    value: float | None = None
+    text: str | None = None
+    quality: Quality | None = strawberry.field(default=None, description="GOOD where nothing is said.")
+    unit: str | None = strawberry.field(default=None, description="Converted to the base unit: kWh to Wh, kW to W.")
+
+
+async def listed(
+    info: Info, filter: PointFilter | None = None, first: int = FIRST_DEFAULT, after: str | None = None
+) -> Page[points.Point]:
+    wanted = filter or PointFilter()
+    async with info.context.read() as work:
+        return await points.listed(
+            work,
+            PageRequest(first, after),
+            prefix=wanted.prefix,
+            owner=optional_id(wanted.owner, "filter.owner"),
+            kind=wanted.kind,
+            text=wanted.text,
+        )
+
+
+async def by_address(info: Info, address: str) -> points.Point:
+    async with info.context.read() as work:
+        return await points.by_address(work, address)
+
+
+def latest(root: points.Point, info: Info) -> Awaitable[points.LatestReading | None]:
+    return info.context.loaders.latest.load(root.id)
+
+
+async def record(info: Info, readings: list[ReadingInput]) -> points.Recorded:
+    async with info.context.write() as work:
+        return await points.record(work, [_reading(given) for given in readings], owner=None)
+
+
+def _reading(given: ReadingInput) -> Reading:
+    return Reading(
+        address=given.address,
+        at=given.at,
+        value=given.value,
+        text=given.text,
+        quality=given.quality or Quality.GOOD,
+        unit=given.unit,
+    )
+
+
+async def updates(info: Info, addresses: list[str] | None = None) -> AsyncGenerator[PointUpdate, None]:
+    watch = PointWatch(info.context, addresses)
+    return live(info.context, await watch.topics(), look=watch.look, translate=watch.translate)
+
+
+class PointWatch:
+    """One subscription to the latest values of some points, or of all."""
+
+    def __init__(self, context: Context, addresses: Sequence[str] | None) -> None:
+        self._context = context
+        self._tenant_id = context.caller.tenant_id
+        self._addresses = addresses
+        self._updates = points.Updates(addresses)
+
+    async def topics(self) -> list[Topic]:
+        """By owner, unless an address is not known yet: its point may come to belong to anybody."""
+        if self._addresses is not None:
+            async with self._context.read() as work:
+                found = await points.by_addresses(work, self._addresses)
+            if found.keys() >= set(self._addresses):
+                return points.topics(self._tenant_id, found.values())
+        return [points.every_topic(self._tenant_id)]
+
+    async def look(self) -> AsyncGenerator[PointUpdate, None]:
+        """The latest value of each point that has one."""
+        if self._addresses is not None:
+            async with self._context.read() as work:
+                found = await points.by_addresses(work, self._addresses)
+                shown = await _latest(work, list(found.values()))
+            for update in self._fresh(shown):
+                yield update
+            return
+        async for rows in every_page(self._context, points.listed):
+            async with self._context.read() as work:
+                shown = await _latest(work, rows)
+            for update in self._fresh(shown):
+                yield update
+
+    async def translate(self, news: Message) -> Sequence[PointUpdate]:
+        return list(self._updates.read(news))
+
+    def _fresh(self, shown: Iterable[PointUpdate]) -> list[PointUpdate]:
+        return [update for update in shown if self._updates.saw(update)]
+
+
+async def _latest(work: Work, shown: Sequence[points.Point]) -> list[PointUpdate]:
+    latest = await points.latest_of(work, [point.id for point in shown])
+    return [
+        PointUpdate(point.address, reading.at, reading.value, reading.text, Quality(reading.quality))
+        for point in shown
+        if (reading := latest.get(point.id)) is not None
+    ]

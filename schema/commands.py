@@ -1,0 +1,50 @@
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from domain import commands
+from domain.commands import CommandKind, CommandStatus
+from resolvers import commands as door
+from schema.scalars import JSON
+from schema.stations import Station
+from schema.view import answer, attribute, stream, view
+
+if TYPE_CHECKING:
+    from schema.sessions import Session
+
+
+@view(commands.Command)
+class Command:
+    """An order to a station and what became of it."""
+
+    id: strawberry.ID = attribute("Ours.")
+    kind: CommandKind = attribute("What was ordered.")
+    arguments: JSON = attribute("How.")
+    status: CommandStatus = attribute("What became of it.")
+    result: JSON | None = attribute("What the station answered.")
+    error: str | None = attribute("Why it came to nothing.")
+    actor: str = attribute("Who ordered it.")
+    created_at: datetime = attribute("When it was ordered.")
+    sent_at: datetime | None = attribute("When it went out.")
+    deadline_at: datetime = attribute("Until when the station may answer.")
+    completed_at: datetime | None = attribute("When its end was known.")
+    station: Station | None = answer(door.station, "Whom it was for.")
+    session: Annotated["Session", strawberry.lazy("schema.sessions")] | None = answer(
+        door.session, "The charge that it ended, or that came of it as soon as the station has told of one."
+    )
+
+
+@strawberry.type
+class CommandMutation:
+    send_command: Command | None = answer(
+        door.send, "Order a station to do something. Answers when the station has, or at the deadline."
+    )
+
+
+@strawberry.type
+class CommandSubscription:
+    command_updates: AsyncGenerator[Command, None] = stream(
+        door.updates, "An order as it is, then every change; where none is named, all that have no end yet."
+    )

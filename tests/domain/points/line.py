@@ -1,0 +1,43 @@
+"""A line to a server that can be cut and mended."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class Line:
+    """Listens on a Unix socket and passes everything on to the server that `url` names."""
+
+    def __init__(self, url: str, socket: Path) -> None:
+        self._to = urlsplit(url)
+        self._socket = socket
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_unix_server(self._pass_on, self._socket)
+
+    async def cut(self) -> None:
+        assert self._server
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+        self._socket.unlink(missing_ok=True)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._to.scheme == "unix":
+            far_reader, far_writer = await asyncio.open_unix_connection(self._to.path)
+        else:
+            far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port or 6379)
+        self._open |= {writer, far_writer}
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

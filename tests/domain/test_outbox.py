@@ -1,0 +1,118 @@
+"""The outbox is for hands: an event's job exists if and only if its change does."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from domain import reactions
+from domain.stations import StationRegistered
+from domain.work import Work
+from tests.factories import a_station
+from tests.tester import Tester
+from voltgraph.relay import backlog
+
+pytestmark = pytest.mark.anyio
+
+
+class Seen:
+    """A reaction that writes down what it saw, and fails as often as it is told to."""
+
+    def __init__(self, tester: Tester) -> None:
+        self._tenant_id = tester.tenant_id
+        self.identities: list[str] = []
+        self.failures = 0
+
+    async def __call__(self, work: Work, event: Any) -> None:
+        if work.tenant_id != self._tenant_id:
+            return  # of an earlier test
+        self.identities.append(event.identity)
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("not today")
+
+
+@pytest.fixture
+def seen(acme: Tester, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    watcher = Seen(acme)
+
+    async def see(work: Work, event: Any) -> None:
+        await watcher(work, event)
+
+    monkeypatch.setitem(reactions.REACTIONS, StationRegistered, [see])
+    monkeypatch.setattr(reactions, "name_of", lambda reaction: f"tests.{reaction.__name__}")
+    monkeypatch.setattr("voltgraph.relay.name_of", lambda reaction: f"tests.{reaction.__name__}")
+    return watcher
+
+
+async def jobs_of(tester: Tester) -> int:
+    async with tester.workplace.engine.connect() as connection:
+        query = text("select count(*) from pgqueuer where headers ->> 'tenant' = :tenant and status <> 'failed'")
+        return int(await connection.scalar(query, {"tenant": str(tester.tenant_id)}) or 0)
+
+
+async def test_an_event_runs_its_reactions_once(acme: Tester, seen: Seen) -> None:
+    await a_station(acme, "CP-1")
+
+    await acme.relay()
+    await acme.relay()
+
+    assert seen.identities == ["CP-1"]
+    assert await jobs_of(acme) == 0
+
+
+async def test_a_rolled_back_change_leaves_no_job(acme: Tester, seen: Seen) -> None:
+    with pytest.raises(RuntimeError):
+        async with acme.work() as work:
+            work.emit(StationRegistered(station_id=acme.tenant_id, identity="ghost"))
+            await work.session.flush()
+            raise RuntimeError
+
+    assert await jobs_of(acme) == 0
+    await acme.relay()
+    assert seen.identities == []
+
+
+async def test_a_job_given_out_twice_reacts_once(acme: Tester, seen: Seen) -> None:
+    """At-least-once delivery: the same job row comes again after its reaction has committed."""
+    await a_station(acme, "CP-1")
+    async with acme.workplace.engine.begin() as connection:
+        row = (
+            await connection.execute(
+                text("select payload, headers from pgqueuer where headers ->> 'tenant' = :t"),
+                {"t": str(acme.tenant_id)},
+            )
+        ).one()
+    await acme.relay()
+    async with acme.workplace.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "insert into pgqueuer (priority, entrypoint, payload, status, headers, created, updated, heartbeat, "
+                "execute_after) values (0, 'relay', :payload, 'queued', cast(:headers as jsonb), "
+                "now(), now(), now(), now())"
+            ),
+            {"payload": row.payload, "headers": '{"tenant": "again"}'},
+        )
+
+    await acme.relay()
+
+    assert seen.identities == ["CP-1"]
+
+
+async def test_a_failing_reaction_is_tried_again_and_what_it_wrote_is_undone(acme: Tester, seen: Seen) -> None:
+    seen.failures = 1
+    await a_station(acme, "CP-1")
+
+    await acme.relay()
+
+    assert seen.identities == ["CP-1", "CP-1"]
+
+
+async def test_the_backlog_tells_what_waits_and_for_how_long(acme: Tester, seen: Seen) -> None:
+    await acme.relay()
+    await a_station(acme, "CP-1")
+
+    waiting = await backlog(acme.workplace.engine)
+
+    assert waiting.jobs >= 1
+    assert waiting.lag_s > 0
