@@ -62,7 +62,7 @@ class Relay:
     async def drain(self) -> None:
         """Run every job that is due, and what follows from it."""
         async with asyncpg.create_pool(self._url, min_size=1, max_size=4) as pool:
-            await self._manage(pool).run(mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=0.1))
+            await (await self._manage(pool)).run(mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=0.1))
 
     async def _run_forever(self) -> None:
         """A lost database ends the manager, not the relay."""
@@ -70,17 +70,20 @@ class Relay:
         while self._manager is None or not self._manager.shutdown.is_set():
             try:
                 async with asyncpg.create_pool(self._url, min_size=2, max_size=6) as pool:
-                    self._manager = self._manage(pool)
+                    self._manager = await self._manage(pool)
                     delay_s = 0.5
                     await self._manager.run(shutdown_on_listener_failure=True)
             except Exception as error:
-                log.warning("relay interrupted", reason=str(error), again_in_s=delay_s)
+                log.warning("relay interrupted", reason=repr(error), again_in_s=delay_s)
                 self._manager = None
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, 30.0)
 
-    def _manage(self, pool: asyncpg.Pool) -> QueueManager:
-        manager = QueueManager(Queries(AsyncpgPoolDriver(pool)))
+    async def _manage(self, pool: asyncpg.Pool) -> QueueManager:
+        driver = AsyncpgPoolDriver(pool)
+        manager = QueueManager(Queries(driver))
+        # PgQueuer probes its listener as it starts, and may do so before it listens: it would wait in vain and give up
+        await driver.add_listener(manager.channel, lambda _: None)
         retrying = partial(DatabaseRetryEntrypointExecutor, max_attempts=12, max_delay=timedelta(minutes=10))
 
         def executor(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypointExecutor:
@@ -126,7 +129,7 @@ class Relay:
             try:
                 await self.sweep()
             except Exception as error:
-                log.warning("sweep interrupted", reason=str(error))
+                log.warning("sweep interrupted", reason=repr(error))
 
     async def sweep(self) -> None:
         """Look after every tenant once; a cluster's relays take turns."""

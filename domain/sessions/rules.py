@@ -17,7 +17,8 @@ _RUNNING = {
 
 def conclude(session: Session) -> None:
     session.energy_wh, session.meter_suspect = energy(session)
-    session.status, session.ended_at = _status(session), _end(session)
+    session.status = _status(session)
+    session.ended_at = _end(session)
     session.inferred = session.status is SessionStatus.INTERRUPTED
     if session.ended_at is not None:
         session.power_w = None

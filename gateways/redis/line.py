@@ -287,6 +287,11 @@ class Publisher:
             batch = self._next_batch()
             try:
                 heard = await self._publish([news for part, _ in batch for news in part])
+            except Unavailable as error:
+                for _, receipt in batch:
+                    if not receipt.done():
+                        receipt.set_exception(Unavailable(error.message))
+                continue
             except Exception as error:  # whatever it is, the callers get it
                 for _, receipt in batch:
                     if not receipt.done():

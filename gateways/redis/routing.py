@@ -67,7 +67,11 @@ class Router:
     async def start(self) -> None:
         """Raises `Unavailable` when Redis is not there."""
         await self._listener.start()
-        await self._listener.subscribe(self._reply_channel)
+        try:
+            await self._listener.subscribe(self._reply_channel)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         for answer in self._asked.values():

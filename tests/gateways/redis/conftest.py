@@ -1,11 +1,12 @@
 """A Valkey of its own for every test here, since these tests kill it, freeze it and start it again."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,20 @@ from redis.asyncio import Redis
 from gateways.redis import Patience, RedisBus, connect
 
 QUICK = Patience(connect_s=1, answer_s=5, silence_s=0.2, backoff_min_s=0.01, backoff_max_s=0.1)
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+    for _ in range(1000):
+        answer = holds()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never came true")
+
+
+async def kill_listeners(redis: Redis) -> int:
+    """Redis hangs up on every pub/sub connection; answers how many there were."""
+    return int(await redis.client_kill_filter(_type="pubsub"))
 
 
 class Valkey:

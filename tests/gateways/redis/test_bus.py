@@ -11,7 +11,7 @@ from domain.bus import Bus, Ear, Gap, Message, Overflowed, Topic
 from domain.errors import Unavailable
 from gateways.redis import Patience, RedisBus
 from gateways.redis.bus import DELIVERIES, DROPS, EARS, PUBLISHED, RECONNECTS, Waiting, decode, encode
-from tests.gateways.redis.conftest import QUICK, Valkey
+from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners, until
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,11 @@ async def until_end(ear: Ear) -> list[str]:
 
 
 async def subscriptions(redis: Redis) -> set[str]:
-    return {name.decode() for name in await redis.pubsub_channels("voltgraph:news:*")}
+    return set(map(str, await redis.pubsub_channels("voltgraph:news:*")))
+
+
+def named(*topics: Topic) -> set[str]:
+    return {str(f"voltgraph:news:{topic.channel}".encode()) for topic in topics}
 
 
 async def test_what_one_process_publishes_another_hears_in_order(bus: RedisBus, valkey: Valkey) -> None:
@@ -112,17 +116,18 @@ async def test_a_listener_who_comes_back_soon_finds_the_subscription_still_there
     async with bus.listen(ONE):
         pass
 
-    assert await subscriptions(redis) == {f"voltgraph:news:{ONE.channel}"}
+    assert await subscriptions(redis) == named(ONE)
 
 
 async def test_the_subscription_ends_some_time_after_the_last_listener_left(valkey: Valkey, redis: Redis) -> None:
     async with RedisBus(valkey.url, linger_s=0.05) as bus:
         async with bus.listen(ONE), bus.listen(STATIONS):
-            assert len(await subscriptions(redis)) == 2
+            assert await subscriptions(redis) == named(ONE, STATIONS)
 
-        async with asyncio.timeout(10):
-            while await subscriptions(redis):
-                await asyncio.sleep(0.01)
+        async def gone() -> bool:
+            return not await subscriptions(redis)
+
+        await until(gone)
         assert not bus._channels
 
         async with bus.listen(ONE) as ear:
@@ -176,7 +181,7 @@ async def test_a_gap_is_told_once_after_the_server_was_restarted_and_news_flows_
 async def test_two_losses_leave_one_gap_for_a_listener_that_looked_at_neither(bus: RedisBus, redis: Redis) -> None:
     async with bus.listen(ONE) as sleeper, bus.listen(ONE) as watcher:
         for _ in range(2):
-            await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await kill_listeners(redis)
             assert isinstance(await first(watcher), Gap)
 
         await bus.publish(news(ONE, "end"))
@@ -186,9 +191,7 @@ async def test_two_losses_leave_one_gap_for_a_listener_that_looked_at_neither(bu
 async def test_a_server_that_falls_silent_is_noticed_and_left_for_a_new_line(bus: RedisBus, valkey: Valkey) -> None:
     async with bus.listen(ONE) as ear:
         valkey.freeze()
-        async with asyncio.timeout(10):
-            while bus.up:
-                await asyncio.sleep(0.02)
+        await until(lambda: not bus.up)
         valkey.thaw()
 
         assert isinstance(await first(ear), Gap)
@@ -300,7 +303,7 @@ async def test_the_metrics_count_what_happened(bus: RedisBus, redis: Redis) -> N
         assert await until_end(quick) == ["a", "b", "c"]
         with pytest.raises(Overflowed):
             await first(slow)
-        await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await kill_listeners(redis)
         assert isinstance(await first(quick), Gap)
         after = counts()
 
@@ -310,7 +313,7 @@ async def test_the_metrics_count_what_happened(bus: RedisBus, redis: Redis) -> N
 
 # Conflation, against the plainest possible model of it.
 
-Step = tuple[str, str | None] | str  # an offer of (topic key, conflate), "take" or "gap"
+Offer = tuple[str, str | None]  # topic key, conflate
 
 steps = st.lists(
     st.one_of(
@@ -348,7 +351,9 @@ class Model:
 
 
 @given(limit=st.integers(1, 6), steps=steps)
-def test_a_listener_takes_the_latest_of_each_value_in_order_and_within_bounds(limit: int, steps: list[Step]) -> None:
+def test_a_listener_takes_the_latest_of_each_value_in_order_and_within_bounds(
+    limit: int, steps: list[Offer | str]
+) -> None:
     waiting, model = Waiting(limit), Model(limit)
     latest: dict[tuple[str, str], bytes] = {}
     taken: dict[tuple[str, str], bytes] = {}
@@ -360,19 +365,18 @@ def test_a_listener_takes_the_latest_of_each_value_in_order_and_within_bounds(li
             taken[item.topic.key, item.conflate] = item.payload
 
     for number, step in enumerate(steps):
-        if step == "take":
-            if waiting:
-                take()
-        elif step == "gap":
-            waiting.gap()
-            model.gap()
-        else:
+        if isinstance(step, tuple):
             key, conflate = step
             message = Message(Topic(ACME, "reading", key), str(number).encode(), conflate)
             waiting.offer(message)
             model.offer(message)
-            if conflate and key:
+            if conflate:
                 latest[key, conflate] = message.payload
+        elif step == "gap":
+            waiting.gap()
+            model.gap()
+        elif waiting:
+            take()
         assert len(waiting) == len(model.items) <= limit + 1
         assert waiting.overflowed == model.overflowed
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from domain.bus import Gap, Message, Overflowed, Topic
 from gateways.redis import RedisBroadcast, RedisBus
-from tests.gateways.redis.conftest import QUICK, Valkey
+from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners, until
 
 pytestmark = pytest.mark.anyio
 
@@ -147,7 +147,7 @@ async def test_a_live_listener_hears_again_after_its_redis_connection_was_killed
         async with asyncio.timeout(5):
             assert await hear() == b"before"
 
-        assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+        assert await kill_listeners(redis) == 1
 
         heard = asyncio.ensure_future(hear())
         try:
@@ -165,9 +165,7 @@ async def test_stock_queues_without_bound_for_a_slow_consumer_and_tells_it_nothi
     async with Broadcast(backend=backend) as broadcast, broadcast.subscribe("flood") as slow:
         await backend.publish_all([("flood", b"x")] * 5_000)
 
-        async with asyncio.timeout(10):
-            while slow._queue.qsize() < 5_000:
-                await asyncio.sleep(0.01)
+        await until(lambda: slow._queue.qsize() == 5_000)
 
 
 async def test_a_slow_consumer_is_bounded_and_told_while_a_quick_one_beside_it_loses_nothing(bus: RedisBus) -> None:
