@@ -14,7 +14,7 @@ from uuid import UUID
 class Topic:
     """Tenant + kind (+ key). Built from an actor's tenant, so nobody can name another's.
 
-    News told with a key is heard on the kind alone too.
+    News told with a key is heard on the kind alone too. A kind has no colon in it.
     """
 
     tenant_id: UUID
@@ -46,7 +46,11 @@ class Overflowed(Exception):
 
 
 class Ear(Protocol):
-    """A bounded queue on one or more topics. Iterating ends with `Overflowed` when it was too slow."""
+    """A bounded queue on one or more topics, for one reader.
+
+    Iterating ends with `Overflowed` when it was too slow, and without an error when the bus stops. At most one `Gap`
+    waits at a time; a message whose topic and `conflate` wait already takes the older one's place.
+    """
 
     def __aiter__(self) -> AsyncIterator[Message | Gap]: ...
 
@@ -59,5 +63,8 @@ class Bus(Protocol):
         ...
 
     def listen(self, *topics: Topic, limit: int = 256) -> AbstractAsyncContextManager[Ear]:
-        """On entering, the subscription exists: whatever is published afterwards will be heard."""
+        """On entering, the subscription exists: whatever is published afterwards is heard once, or as a `Gap`.
+
+        Raises `domain.errors.Unavailable` when that is not confirmed in time.
+        """
         ...

@@ -86,5 +86,5 @@ def build(
         subscription=Subscription,
         execution_context_class=executor,
         extensions=extensions,
-        config=StrawberryConfig(scalar_map=SCALARS, sort_schema=True),
+        config=StrawberryConfig(scalar_map=SCALARS),
     )

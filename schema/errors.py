@@ -27,11 +27,12 @@ def show(error: GraphQLError, *, tenant: str | None = None) -> None:
     """Make an error of the engine's fit for the outside, in place. Doing it again changes nothing."""
     if error.extensions and "code" in error.extensions:
         return
-    *_, cause = chain = list(_causes(error))
+    causes = list(_causes(error))
+    cause = causes[-1]
     if isinstance(cause, DomainError):
         error.message = cause.message
         error.extensions = {**cause.details, "code": cause.code}
-    elif _is_the_clients(chain):
+    elif _is_the_clients(error, causes):
         error.extensions = {"code": INVALID}
     else:
         _mask(error, cause, tenant)
@@ -44,15 +45,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield from _causes(error.original_error)
 
 
-def _is_the_clients(chain: list[BaseException]) -> bool:
-    """Syntax, validation and variables stand before the answer, so they have no path in it, and the engine itself
-    raises them; an argument that it refuses in passing knows where it was written."""
-    error, *wrapped = chain
-    if isinstance(chain[-1], _OF_THE_REQUEST):
+def _is_the_clients(error: GraphQLError, causes: list[BaseException]) -> bool:
+    """Syntax, validation and variables fail before there is an answer to have a path in: in the engine alone, or at a
+    place in the document. While fields are answered, only an argument's error has a place of its own."""
+    if isinstance(causes[-1], _OF_THE_REQUEST):
         return True
-    if not isinstance(error, GraphQLError) or not all(isinstance(one, GraphQLError) for one in wrapped[:1]):
-        return False
-    return error.path is None or any(isinstance(one, GraphQLError) and one.nodes for one in wrapped)
+    if error.path is None:
+        return bool(error.nodes) or all(isinstance(cause, GraphQLError) for cause in causes)
+    return any(isinstance(cause, GraphQLError) and cause.nodes for cause in causes[1:])
 
 
 def _mask(error: GraphQLError, cause: BaseException, tenant: str | None) -> None:

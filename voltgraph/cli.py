@@ -50,12 +50,12 @@ def serve(host: Host = None, port: Port = None, workers: Workers = 1) -> None:
     """Serve GraphQL, OCPP, health and metrics on one port."""
     from voltgraph.server import run_worker, run_workers, with_free_port
 
-    settings = with_free_port(load(host=host, port=port))
+    with owned(load(host=host, port=port)) as settings:
+        complete = with_free_port(settings)
 
-    def ready() -> None:
-        print(f"Voltgraph serves on http://{settings.host}:{settings.port}", flush=True)
+        def ready() -> None:
+            print(f"Voltgraph serves on http://{complete.host}:{complete.port}", flush=True)
 
-    with owned(settings) as complete:
         if workers == 1:
             run_worker(complete, when_ready=ready)
         else:

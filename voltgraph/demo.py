@@ -15,7 +15,7 @@ from voltgraph.wiring import House
 _WELCOME = """
   Voltgraph is up.
 
-  GraphiQL       http://{address}/graphql   (its Headers tab: {{"Authorization": "Bearer {secret}"}})
+  GraphiQL       http://{address}/graphql#{secret}
   Health         http://{address}/health/detailed      Metrics  http://{address}/metrics
   Chargers       ws://{address}/ocpp/demo/<identity>   (OCPP 1.6 and 2.0.1; token DEMO charges)
   Credential     {secret}
@@ -27,8 +27,8 @@ _WELCOME = """
 
 def run_demo(settings: Settings, workers: int, stations: int) -> None:
     logging.configure(log_format=settings.log_format, level=settings.log_level)
-    settings = with_free_port(settings)
-    with owned(settings) as complete:
+    with owned(settings) as found:
+        complete = with_free_port(found)
         secret = asyncio.run(_seed(complete))
         with Fleet(complete, stations) as fleet:
 

@@ -3,13 +3,22 @@
 import hmac
 import os
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.requests import Request
 from starlette.responses import Response
 
 from voltgraph.relay import backlog
 from voltgraph.wiring import House
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, of no use here
 
 RELAY_WAITING = Gauge("voltgraph_relay_waiting_jobs", "Jobs that are due and not done", multiprocess_mode="mostrecent")
 RELAY_LAG = Gauge("voltgraph_relay_lag_seconds", "How long the oldest due job waits", multiprocess_mode="mostrecent")

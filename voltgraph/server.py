@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -68,6 +69,7 @@ class Server(uvicorn.Server):
 
 def run_worker(settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
     """One worker until a signal ends it."""
+    _open_files()
     logging.configure(log_format=settings.log_format, level=settings.log_level)
     with ending_on_signals():
         Server(settings, when_ready=when_ready).run(sockets=[listening_socket(settings)])
@@ -104,6 +106,12 @@ def run_relay(settings: Settings) -> None:
 
     with ending_on_signals():
         asyncio.run(run())
+
+
+def _open_files() -> None:
+    """A socket is a file: as many as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listening_socket(settings: Settings) -> socket.socket:

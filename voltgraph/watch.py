@@ -57,7 +57,7 @@ def _demo_secret(settings: Settings) -> str:
 
 async def _stream(address: str, secret: str, query: str) -> None:
     """One JSON line per item, flushed, so that it can be piped."""
-    async with aclosing(_subscribed(address, secret, query)) as items:
+    async with aclosing(subscribed(address, secret, query)) as items:
         async for item in items:
             print(orjson.dumps(item).decode(), flush=True)
 
@@ -84,7 +84,7 @@ async def _merged(address: str, secret: str, fleet: "Fleet") -> AsyncIterator[st
     queue: asyncio.Queue[str] = asyncio.Queue()
 
     async def follow(query: str, take: Any) -> None:
-        async with aclosing(_subscribed(address, secret, query)) as items:
+        async with aclosing(subscribed(address, secret, query)) as items:
             async for item in items:
                 queue.put_nowait(take(item))
 
@@ -158,7 +158,7 @@ def _number(value: float | None, unit: str) -> str:
     return "" if value is None else f"{value / 1000:.2f} k{unit}"
 
 
-async def _subscribed(address: str, secret: str, query: str) -> AsyncGenerator[dict[str, Any]]:
+async def subscribed(address: str, secret: str, query: str) -> AsyncGenerator[dict[str, Any]]:
     """The data of each item (graphql-transport-ws)."""
     try:
         async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:

@@ -20,7 +20,7 @@ from strawberry.types.unset import UnsetType
 from domain.actor import Actor
 from domain.errors import DomainError, Unauthenticated, Unavailable
 from gateways.graphql.executor import Forkable
-from gateways.graphql.socket import Connection, Socket, TextAdapter
+from gateways.graphql.websocket import Connection, Socket, TextAdapter
 
 Authenticate = Callable[[str | None], Awaitable[Actor | None]]
 MakeContext = Callable[[Actor | None], Forkable]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Final
@@ -256,26 +257,34 @@ def _load(text: str, max_depth: int) -> list[Any]:
     if text.count("[") + text.count("{") > max_depth:
         value = [_TooDeep() if _is_deeper(item, max_depth - 1) else item for item in value]
     if "\\u0000" in text:  # padding of fixed-size buffers; no database takes it
-        value = [_scrubbed(item) for item in value]
+        value = [*value[:2], *(_mapped(item, _without_zeros) for item in value[2:])]
     return value
 
 
 def _load_leniently(text: str) -> Any:
     """NaN, raw line breaks in strings, a byte order mark, zero bytes after the end: seen, and understandable."""
     try:
-        return _scrubbed(json.loads(text.strip("\ufeff\x00 \r\n\t"), strict=False))
+        return _mapped(json.loads(text.strip("\ufeff\x00 \r\n\t"), strict=False), _encodable)
     except (ValueError, RecursionError) as error:
         raise _NoFrameError("the message is not JSON", Code.RPC_FRAMEWORK_ERROR) from error
 
 
-def _scrubbed(value: Any) -> Any:
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """With every text in it changed."""
     if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        return change(value)
     if isinstance(value, dict):
-        return {_scrubbed(key): _scrubbed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrubbed(item) for item in value]
-    return value
+        return {change(key): _mapped(item, change) for key, item in value.items()}
+    return [_mapped(item, change) for item in value] if isinstance(value, list) else value
+
+
+def _without_zeros(text: str) -> str:
+    return text.replace("\x00", "")
+
+
+def _encodable(text: str) -> str:
+    """Half of a surrogate pair is no character."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 import structlog
@@ -46,13 +46,18 @@ class Attendance:
         try:
             previous = await self._presence.claim(*hold, LEASE_S)
             await self._presence.touch([hold[:2]])
-            if previous is not None:
-                await self._evict(hold[0], hold[1], previous)
         except Unavailable as error:
             # the next beat claims it; until then this process alone knows
             log.warning("presence not told", station=socket.identity, reason=error.message)
+        else:
+            await self._replace(hold, previous)
         async with self._workplace.open_work(admission.actor) as work:
             await stations.connected(work, station_id=admission.station_id, ocpp_version=socket.version.value)
+
+    async def _replace(self, hold: Hold, previous: str | None) -> None:
+        if previous is not None:
+            with suppress(Unavailable):  # the process that held it is gone, and its socket with it
+                await self._evict(hold[0], hold[1], previous)
 
     async def disconnected(self, admission: Admission, socket: StationSocket) -> None:
         hold = self._holds.pop(socket, None)

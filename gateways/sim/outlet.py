@@ -131,9 +131,10 @@ class Outlet:
 
     def advance(self, now_s: float) -> None:
         """Moves the meter on to now. It only ever moves forward."""
-        if self.charge is not None and now_s > self._metered_s:
-            self.register_wh += self.charge.advance(now_s - self._metered_s)
-        self._metered_s = max(now_s, self._metered_s)
+        passed_s = max(0.0, now_s - self._metered_s)
+        if self.charge is not None:
+            self.register_wh += self.charge.advance(passed_s)
+        self._metered_s += passed_s
 
     def take_order(self) -> Order | None:
         order, self.order = self.order, None

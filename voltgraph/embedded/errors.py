@@ -16,4 +16,4 @@ class AlreadyRunning(EmbeddedError):
         self.pid = pid
         self.data_dir = data_dir
         who = "as another process" if pid is None else f"as process {pid}"
-        super().__init__(f"voltgraph is already running {who} with the data directory {data_dir}")
+        super().__init__(f"already running {who} with the data directory {data_dir}")

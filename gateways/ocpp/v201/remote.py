@@ -14,7 +14,7 @@ from ocpp.v201.datatypes import (
     SetVariableDataType,
     VariableType,
 )
-from ocpp.v201.enums import MessageTriggerEnumType, OperationalStatusEnumType, ResetEnumType
+from ocpp.v201.enums import IdTokenEnumType, MessageTriggerEnumType, OperationalStatusEnumType, ResetEnumType
 
 from domain.commands import CommandKind, CommandStatus, Outcome
 from gateways.ocpp.orders import Answers, NoWord, Orders
@@ -35,10 +35,15 @@ _TRIGGER = {
 
 def _remote_start(wanted: dict[str, Any]) -> call.RequestStartTransaction:
     return call.RequestStartTransaction(
-        id_token=IdTokenType(id_token=wanted["token_uid"], type=wanted.get("token_type") or "Central"),
+        id_token=IdTokenType(id_token=wanted["token_uid"], type=_token_type(wanted.get("token_type"))),
         remote_start_id=wanted["remote_start_number"],
         evse_id=wanted.get("evse_number"),
     )
+
+
+def _token_type(ours: str | None) -> IdTokenEnumType:
+    """A card, so that the card itself can stop the charge again; everything else is ours alone."""
+    return IdTokenEnumType.iso14443 if ours == "RFID" else IdTokenEnumType.central
 
 
 def _remote_stop(wanted: dict[str, Any]) -> call.RequestStopTransaction:

@@ -25,7 +25,9 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 POWER = "station/CP-1/1/Power.Active.Import"
 
 
-async def recorded(tester: Tester, *readings: Reading, owner: Owner | None = None, role: Role = Role.STATION) -> points.Recorded:
+async def recorded(
+    tester: Tester, *readings: Reading, owner: Owner | None = None, role: Role = Role.STATION
+) -> points.Recorded:
     async with tester.work(role=role) as work:
         return await points.record(work, readings, owner=owner)
 
@@ -257,7 +259,11 @@ async def test_a_hundred_thousand_readings_are_all_there(acme: Tester) -> None:
     seconds, meters = 1_000, 100
     done = await recorded(
         acme,
-        *(Reading(f"m/{meter}", NOON + timedelta(seconds=s), s + meter) for s in range(seconds) for meter in range(meters)),
+        *(
+            Reading(f"m/{meter}", NOON + timedelta(seconds=s), s + meter)
+            for s in range(seconds)
+            for meter in range(meters)
+        ),
     )
 
     assert done == points.Recorded(100_000, [])

@@ -1,13 +1,13 @@
 """A station as the domain hears it: every call is one message in a Work of its own."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from domain import sessions, stations
@@ -20,6 +20,7 @@ from domain.work import Work
 from tests.factories import a_station
 from tests.tester import Tester
 
+CARD = "CARD"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
@@ -42,7 +43,13 @@ class Charger:
             yield work
 
     async def start(
-        self, at: float = 0, *, meter_wh: float | None = 1_000, token_uid: str | None = "CARD", evse: int = 1, **more: Any
+        self,
+        at: float = 0,
+        *,
+        meter_wh: float | None = 1_000,
+        token_uid: str | None = CARD,
+        evse: int = 1,
+        **more: Any,
     ) -> Started:
         async with self.telling() as work:
             return await sessions.start(
@@ -120,22 +127,6 @@ async def a_charger(tester: Tester, *, now: float | None = None) -> Charger:
     if now is not None:
         tester.clock.now = minute(now)
     return Charger(tester, (await a_station(tester)).id)
-
-
-@contextmanager
-def statements(tester: Tester) -> Iterator[list[str]]:
-    """The SQL that is sent while it lasts."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    engine = tester.workplace.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def told(tester: Tester) -> list[SessionEvent]:

@@ -104,12 +104,15 @@ class Stop:
 minutes = st.integers(0, 30)
 wh = st.integers(0, 5_000).map(float)
 metered = st.builds(
-    Metered, minutes, st.none() | wh, st.none() | wh, st.none() | wh, st.sampled_from([*Moment, Moment.AMID, Moment.AMID])
+    Metered,
+    minutes,
+    st.none() | wh,
+    st.none() | wh,
+    st.none() | wh,
+    st.sampled_from([*Moment, Moment.AMID, Moment.AMID]),
 )
 said = st.lists(
-    metered
-    | st.builds(Start, minutes, st.none() | wh)
-    | st.builds(Stop, minutes, wh, st.sampled_from(StopSource)),
+    metered | st.builds(Start, minutes, st.none() | wh) | st.builds(Stop, minutes, wh, st.sampled_from(StopSource)),
     min_size=1,
     max_size=8,
 )

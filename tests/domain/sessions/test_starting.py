@@ -30,7 +30,7 @@ async def test_a_start_makes_an_active_session_with_a_positive_int32_as_its_tran
     assert (session.evse_number, session.connector_number) == (2, 1)
     assert (session.token_id, session.token_uid) == (token.id, "CARD")
     assert (session.meter_start_wh, session.energy_wh, session.ended_at) == (1_000, 0, None)
-    assert not (session.offline or session.inferred or session.start_inferred)
+    assert (session.offline, session.inferred, session.start_inferred) == (False, False, False)
     assert [type(event) for event in await told(acme)] == [SessionStarted]
 
 
@@ -157,9 +157,7 @@ async def test_a_start_replayed_after_a_newer_one_does_not_end_the_newer(acme: T
 async def a_remote_start(tester: Tester, charger: Charger, *, evse: int | None = None) -> UUID:
     """Ordered, and accepted by the station."""
     async with tester.work() as work:
-        command = await sessions.request_start(
-            work, station_id=charger.station_id, token_uid="CARD", evse_number=evse
-        )
+        command = await sessions.request_start(work, station_id=charger.station_id, token_uid="CARD", evse_number=evse)
     async with tester.work() as work:
         outcome = Outcome(status=CommandStatus.ACCEPTED, result=None, error=None)
         await commands.complete(work, command_id=command.id, outcome=outcome)

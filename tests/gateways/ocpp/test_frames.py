@@ -158,6 +158,11 @@ def test_zero_bytes_in_text_are_taken_out_for_no_database_takes_them() -> None:
     assert frame.payload == {"chargePointVendor": "ACME", "a": [""]}
 
 
+def test_an_id_is_sent_back_as_it_came() -> None:
+    assert frames.parse('[2,"\\u0000é","Heartbeat",{}]', V16) == CallFrame("\x00é", "Heartbeat", {})
+    assert frames.result("\x00é", {}) == '[3,"\\u0000é",{}]'
+
+
 def test_frames_are_written_compactly_and_byte_for_byte() -> None:
     assert frames.call("a-1", "Reset", {"type": "Soft"}) == '[2,"a-1","Reset",{"type":"Soft"}]'
     assert frames.result("a-1", {}) == '[3,"a-1",{}]'

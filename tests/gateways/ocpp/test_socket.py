@@ -261,6 +261,14 @@ async def test_an_exact_repeat_gets_the_same_bytes_and_happens_once(csms: Csms) 
         assert csms.actions() == ["StartTransaction"]
 
 
+async def test_any_message_repeated_at_once_happens_once(csms: Csms) -> None:
+    status = [2, "1", "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"}]
+    async with csms.station() as station:
+        assert await station.ask(status) == await station.ask(status) == '[3,"1",{}]'
+        assert await station.ask(HEARTBEAT) == await station.ask(HEARTBEAT)
+    assert csms.actions() == ["StatusNotification", "Heartbeat"]
+
+
 async def test_a_repeat_waits_for_the_answer_to_the_first(csms: Csms) -> None:
     latch = Latch(begun(9))
     csms.on("StartTransaction", latch)

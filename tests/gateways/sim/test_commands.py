@@ -62,6 +62,17 @@ async def test_a_1_6_server_starts_and_stops_a_charge(csms: Csms, simulate: Simu
     assert [one.reason for one in report.stations[0].sessions if one.token_uid == "APP-1"] == ["REMOTE"]
 
 
+async def test_a_server_starts_the_charge_of_a_car_that_is_plugged_in_and_waits(csms: Csms, simulate: Simulate) -> None:
+    async with simulate(version="1.6", first=1, speed=0.5):
+        await csms.until(lambda: "Preparing" in statuses(csms, 1))
+        answer = await csms.ask("SIM-001", call_v16.RemoteStartTransaction(id_tag="APP-1"))
+        await csms.until(lambda: csms.calls("StartTransaction"))
+
+    assert answer.status == "Accepted"
+    assert csms.calls("Authorize") == []
+    assert csms.calls("StartTransaction")[0]["idTag"] == "APP-1"
+
+
 async def test_a_2_0_1_server_starts_and_stops_a_charge(csms: Csms, simulate: Simulate) -> None:
     async with simulate(version="2.0.1", **CALM):
         await booted(csms)

@@ -1,0 +1,306 @@
+"""Every field of the schema's roots, asked with another tenant's ids, finds nothing, changes nothing and hears nothing.
+
+The schema itself says which fields there are: one without a case here fails.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import schema
+from domain import commands, credentials, points, sessions, stations
+from domain.actor import Role
+from domain.commands import CommandKind
+from domain.points import Reading
+from domain.stations import StationStatus
+from tests.factories import a_location, a_station, a_token
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+IDENTITY, CARD, ADDRESS = "RIVAL-1", "RIVALS-CARD", "rival/power"
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a tenant has one of each of."""
+
+    station: str
+    location: str
+    token: str
+    session: str
+    command: str
+    credential: str
+
+
+async def belongings(tester: Tester) -> Belongings:
+    location = await a_location(tester, "Rival's yard")
+    station = await a_station(tester, IDENTITY, location_id=location.id)
+    token = await a_token(tester, CARD)
+    async with tester.work() as work:
+        await stations.report_status(
+            work,
+            station_id=station.id,
+            evse_number=1,
+            connector_number=1,
+            status=StationStatus.CHARGING,
+            at=NOON,
+        )
+        started = await sessions.start(
+            work,
+            station_id=station.id,
+            evse_number=1,
+            connector_number=1,
+            token_uid=CARD,
+            at=NOON,
+            meter_wh=0.0,
+        )
+        command = await commands.request(
+            work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"}
+        )
+        credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
+    async with tester.work() as work:
+        await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
+    return Belongings(
+        station=str(station.id),
+        location=str(location.id),
+        token=str(token.id),
+        session=str(started.session.id),
+        command=str(command.id),
+        credential=str(credential.id),
+    )
+
+
+EMPTY = {"totalCount": 0, "nodes": []}
+NODES = "{ totalCount nodes { id } }"
+YEAR = 'from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z"'
+READING = f'{{address: "{ADDRESS}", at: "2026-03-01T13:00:00Z", value: 9}}'
+GONE = "NOT_FOUND"
+
+# What is asked, with the rival's ids in `{…}`, and what comes back: a value, or the code of the error.
+QUERIES: dict[str, list[tuple[str, Any]]] = {
+    "stations": [
+        (f"stations {NODES}", EMPTY),
+        (f'stations(filter: {{locationId: "{{location}}"}}) {NODES}', EMPTY),
+        (f'stations(filter: {{text: "{IDENTITY}"}}) {NODES}', EMPTY),
+    ],
+    "station": [('station(id: "{station}") { id }', GONE)],
+    "stationByIdentity": [(f'stationByIdentity(identity: "{IDENTITY}") {{ id }}', GONE)],
+    "sessions": [
+        (f"sessions {NODES}", EMPTY),
+        (f'sessions(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
+        (f'sessions(filter: {{stationIdentity: "{IDENTITY}"}}) {NODES}', EMPTY),
+        (f'sessions(filter: {{tokenUid: "{CARD}"}}) {NODES}', EMPTY),
+    ],
+    "session": [('session(id: "{session}") { id }', GONE)],
+    "tokens": [(f"tokens {NODES}", EMPTY)],
+    "token": [('token(id: "{token}") { id }', GONE)],
+    "locations": [(f"locations {NODES}", EMPTY)],
+    "location": [('location(id: "{location}") { id }', GONE)],
+    "points": [
+        (f"points {NODES}", EMPTY),
+        (f'points(filter: {{owner: "{{station}}"}}) {NODES}', EMPTY),
+        (f'points(filter: {{prefix: "rival"}}) {NODES}', EMPTY),
+    ],
+    "point": [(f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE)],
+    "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
+    "credentials": [(f"credentials {NODES}", EMPTY)],
+    "me": [("me { tenant { slug } }", "own")],
+}
+
+MUTATIONS: dict[str, list[tuple[str, Any]]] = {
+    "registerStation": [
+        ('registerStation(input: {identity: "A", locationId: "{location}"}) { id }', GONE),
+        (f'registerStation(input: {{identity: "{IDENTITY}"}}) {{ location {{ id }} evses {{ number }} }}', "fresh"),
+    ],
+    "updateStation": [
+        ('updateStation(id: "{station}", input: {name: "ours"}) { id }', GONE),
+        ('updateStation(id: "{station}", input: {locationId: "{location}"}) { id }', GONE),
+    ],
+    "updateStationConfig": [('updateStationConfig(stationId: "{station}", config: {a: "1"}) { id }', GONE)],
+    "deleteStation": [('deleteStation(id: "{station}") { id }', GONE)],
+    "sendCommand": [
+        ('sendCommand(stationId: "{station}", command: {reset: {}}) { id }', GONE),
+        ('sendCommand(stationId: "{station}", command: {remoteStop: {sessionId: "{session}"}}) { id }', GONE),
+        (f'sendCommand(stationId: "{{station}}", command: {{remoteStart: {{tokenUid: "{CARD}"}}}}) {{ id }}', GONE),
+    ],
+    "startSession": [(f'startSession(input: {{stationId: "{{station}}", tokenUid: "{CARD}"}}) {{ id }}', GONE)],
+    "stopSession": [('stopSession(sessionId: "{session}") { id }', GONE)],
+    "createToken": [(f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh")],
+    "updateToken": [('updateToken(id: "{token}", input: {status: BLOCKED}) { id }', GONE)],
+    "deleteToken": [('deleteToken(id: "{token}") { id }', GONE)],
+    "createLocation": [('createLocation(input: {name: "Rival\'s yard"}) { name }', "fresh")],
+    "updateLocation": [('updateLocation(id: "{location}", input: {name: "ours"}) { id }', GONE)],
+    "deleteLocation": [('deleteLocation(id: "{location}") { id }', GONE)],
+    "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
+    "createCredential": [('createCredential(input: {name: "ours", role: VIEWER}) { credential { name } }', "fresh")],
+    "revokeCredential": [('revokeCredential(id: "{credential}") { id }', GONE)],
+}
+
+# Subscriptions, each with what makes a tenant's own heard on it; those that name a single row refuse a rival's at once.
+Act = Callable[[Tester, Belongings], Awaitable[object]]
+
+
+async def _plug(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        station = await stations.by_identity(work, IDENTITY)
+        await stations.report_status(
+            work,
+            station_id=station.id,
+            evse_number=1,
+            connector_number=1,
+            status=StationStatus.FINISHING,
+            at=work.now,
+        )
+
+
+async def _meter(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        station = await stations.by_identity(work, IDENTITY)
+        sample = sessions.Sample(at=work.now, register_wh=500.0)
+        await sessions.meter(work, station_id=station.id, evse_number=1, samples=[sample])
+
+
+async def _read(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        await points.record(work, [Reading(ADDRESS, work.now, value=2.0)], owner=None)
+
+
+async def _order(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        station = await stations.by_identity(work, IDENTITY)
+        await commands.request(work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"})
+
+
+SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
+    "stationStatusUpdates": (
+        _plug,
+        [
+            ("stationStatusUpdates { station { id } }", "silence"),
+            ('stationStatusUpdates(stationIds: ["{station}"]) { station { id } }', "silence"),
+        ],
+    ),
+    "sessionUpdates": (
+        _meter,
+        [
+            ("sessionUpdates { session { id } }", "silence"),
+            ('sessionUpdates(stationId: "{station}") { session { id } }', "silence"),
+            ('sessionUpdates(sessionId: "{session}") { session { id } }', GONE),
+        ],
+    ),
+    "pointUpdates": (
+        _read,
+        [
+            ("pointUpdates { address }", "silence"),
+            (f'pointUpdates(addresses: ["{ADDRESS}"]) {{ address }}', "silence"),
+        ],
+    ),
+    "commandUpdates": (
+        _order,
+        [
+            ("commandUpdates { id }", "silence"),
+            ('commandUpdates(commandId: "{command}") { id }', GONE),
+        ],
+    ),
+}
+
+
+def written(document: str, theirs: Belongings) -> str:
+    for name, value in vars(theirs).items():
+        document = document.replace(f"{{{name}}}", value)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("root", "cases"), [("Query", QUERIES), ("Mutation", MUTATIONS), ("Subscription", SUBSCRIPTIONS)]
+)
+def test_every_field_of_the_schema_has_a_case(root: str, cases: dict[str, Any]) -> None:
+    fields = schema.build()._schema.type_map[root].fields  # type: ignore[attr-defined]
+
+    assert set(cases) == set(fields)
+
+
+@pytest.mark.parametrize("field", QUERIES)
+async def test_a_query_finds_nothing_of_the_rivals(acme: Tester, rival: Tester, field: str) -> None:
+    theirs = await belongings(rival)
+    for document, expected in QUERIES[field]:
+        query = f"{{ {written(document, theirs)} }}"
+        if expected == GONE:
+            assert await acme.gql_errors(query) == [GONE], query
+        elif expected == "own":
+            assert await acme.gql(query) == {"me": {"tenant": {"slug": acme.slug}}}
+        else:
+            assert await acme.gql(query) == {field: expected}, query
+
+
+@pytest.mark.parametrize("field", MUTATIONS)
+async def test_a_mutation_changes_nothing_of_the_rivals(acme: Tester, rival: Tester, field: str) -> None:
+    """What bears the rival's names is made anew beside it; what bears its ids is not there."""
+    theirs = await belongings(rival)
+    before = await everything(rival)
+    for document, expected in MUTATIONS[field]:
+        mutation = f"mutation {{ {written(document, theirs)} }}"
+        if expected == GONE:
+            assert await acme.gql_errors(mutation) == [GONE], mutation
+        else:
+            assert (await acme.gql(mutation))[field]
+    assert await everything(rival) == before
+
+
+@pytest.mark.parametrize("field", SUBSCRIPTIONS)
+async def test_a_subscription_hears_nothing_of_the_rivals(acme: Tester, rival: Tester, field: str) -> None:
+    """The rival acts first, acme after: the first thing that acme hears is its own."""
+    theirs = await belongings(rival)
+    act, cases = SUBSCRIPTIONS[field]
+    for document, expected in cases:
+        subscription = f"subscription {{ {written(document, theirs)} }}"
+        if expected == GONE:
+            assert await refused(acme, subscription) == [GONE], subscription
+            continue
+        async with acme.subscribe(subscription) as items:
+            heard = asyncio.ensure_future(anext(items))
+            await act(rival, theirs)
+            await hears(rival, written(document, theirs), lambda: act(rival, theirs))
+            assert not heard.done(), f"{subscription} heard {heard}"
+            heard.cancel()
+            await asyncio.wait({heard})
+
+
+async def hears(tester: Tester, document: str, act: Callable[[], Awaitable[object]]) -> None:
+    """The one whose it is does hear it: the silence of the other is not that of a dead line."""
+    async with tester.subscribe(f"subscription {{ {document} }}") as items, asyncio.timeout(20):
+        await anext(items)
+        await act()
+        await anext(items)
+
+
+async def refused(tester: Tester, subscription: str) -> list[str]:
+    from resolvers.context import context
+    from voltgraph.app import built_schema
+
+    stream: AsyncIterator[Any] = await built_schema().subscribe(
+        subscription, context_value=context(tester.workplace, tester.actor)
+    )
+    return [error.extensions["code"] for result in [one async for one in stream] for error in result.errors or ()]
+
+
+async def everything(tester: Tester) -> Any:
+    """All that a tenant sees of its own."""
+    return await tester.gql(
+        f"""{{
+          stations {{ nodes {{ id identity name status location {{ id }} configuration evses {{ number status }} }} }}
+          sessions {{ nodes {{ id status energyWh updatedAt }} }}
+          tokens {{ nodes {{ id uid status }} }}
+          locations {{ nodes {{ id name }} }}
+          credentials {{ nodes {{ id name revokedAt }} }}
+          points {{ nodes {{ id address latest {{ value at }} }} }}
+          history(points: ["{ADDRESS}"], {YEAR}) {{
+            timestamps series {{ values }}
+          }}
+        }}"""
+    )

@@ -1,0 +1,3 @@
+from tests.gateways.redis.conftest import valkey
+
+__all__ = ["valkey"]

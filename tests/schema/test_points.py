@@ -1,0 +1,127 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.live import assert_live
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RECORD = """
+mutation ($readings: [ReadingInput!]!) { recordReadings(readings: $readings) { recorded errors { index message } } }
+"""
+UPDATES = """
+subscription ($addresses: [String!]) { pointUpdates(addresses: $addresses) { address at value text quality } }
+"""
+POWER = 'point(address: "meter/power") { address unit latest { at value text quality } }'
+
+
+def reading(address: str, minutes: int, **given: Any) -> dict[str, Any]:
+    return {"address": address, "at": (NOON + timedelta(minutes=minutes)).isoformat(), **given}
+
+
+async def record(tester: Tester, *readings: dict[str, Any]) -> Any:
+    return (await tester.gql(RECORD, {"readings": list(readings)}))["recordReadings"]
+
+
+async def test_a_reading_becomes_a_point_with_a_latest_value(acme: Tester) -> None:
+    recorded = await record(
+        acme,
+        reading("meter/power", 0, value=1.5, unit="kW"),
+        reading("meter/mode", 0, text="AUTO", quality="UNCERTAIN"),
+        reading("", 0, value=1),
+    )
+
+    assert recorded["recorded"] == 2
+    assert [error["index"] for error in recorded["errors"]] == [2]
+    assert await acme.gql(f"{{ {POWER} }}") == {
+        "point": {
+            "address": "meter/power",
+            "unit": "W",
+            "latest": {"at": "2026-03-01T12:00:00Z", "value": 1500.0, "text": None, "quality": "GOOD"},
+        }
+    }
+    listed = await acme.gql('{ points(filter: {prefix: "meter/m"}) { totalCount nodes { latest { text quality } } } }')
+    assert listed["points"] == {"totalCount": 1, "nodes": [{"latest": {"text": "AUTO", "quality": "UNCERTAIN"}}]}
+
+
+async def test_history_answers_columns(acme: Tester) -> None:
+    await record(
+        acme,
+        *(reading("meter/power", minutes, value=minutes * 10.0) for minutes in (0, 5, 10, 15)),
+        reading("meter/voltage", 5, value=230.0),
+    )
+    query = """
+    query ($resolution: String) {
+      history(points: ["meter/power", "meter/voltage"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T12:15:00Z",
+              resolution: $resolution) { timestamps series { address unit values } }
+    }
+    """
+
+    raw = (await acme.gql(query))["history"]
+    means = (await acme.gql(query, {"resolution": "PT10M"}))["history"]
+
+    assert raw["timestamps"] == ["2026-03-01T12:00:00Z", "2026-03-01T12:05:00Z", "2026-03-01T12:10:00Z"]
+    assert [series["values"] for series in raw["series"]] == [[0.0, 50.0, 100.0], [None, 230.0, None]]
+    assert means["timestamps"] == ["2026-03-01T12:00:00Z", "2026-03-01T12:10:00Z"]
+    assert [series["values"] for series in means["series"]] == [[25.0, 100.0], [230.0, None]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ('points: ["nowhere"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z"', "NOT_FOUND"),
+        ('points: ["p"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T12:00:00Z"', "INVALID"),
+        ('points: ["p"], from: "2026-03-01T12:00:00", to: "2026-03-01T13:00:00Z"', "INVALID"),
+        ('points: ["p"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z", resolution: "1h"', "INVALID"),
+    ],
+)
+async def test_history_that_cannot_be_is_refused(acme: Tester, arguments: str, code: str) -> None:
+    await record(acme, reading("p", 0, value=1))
+
+    assert await acme.gql_errors(f"{{ history({arguments}) {{ timestamps }} }}") == [code]
+
+
+async def test_whoever_watches_sees_a_point_as_a_query_does(acme: Tester) -> None:
+    await record(acme, reading("meter/power", 0, value=1.0))
+
+    async def measure() -> None:
+        for minutes in (1, 2, 3):
+            await record(acme, reading("meter/power", minutes, value=float(minutes)))
+        await record(acme, reading("meter/power", -1, value=99.0))
+
+    latest = '{ point(address: "meter/power") { address latest { at value text quality } } }'
+    async with acme.subscribe(UPDATES, {"addresses": ["meter/power"]}) as items, asyncio.timeout(20):
+        assert (await anext(items))["pointUpdates"]["value"] == 1.0
+        await measure()
+        now = (await acme.gql(latest))["point"]["latest"]
+        told = None
+        while told != {"address": "meter/power", **now}:
+            told = (await anext(items))["pointUpdates"]
+
+    assert now["value"] == 3.0
+
+
+async def test_the_last_value_told_is_the_latest(acme: Tester) -> None:
+    await record(acme, reading("meter/power", 0, value=1.0))
+
+    await assert_live(
+        acme,
+        ("subscription { pointUpdates { at value text quality } }", "pointUpdates"),
+        lambda: record(acme, reading("meter/power", 1, value=2.0), reading("meter/power", 2, value=3.0)),
+        ('{ point(address: "meter/power") { latest { at value text quality } } }', "point.latest"),
+        snapshot=1,
+    )
+
+
+async def test_a_point_may_be_watched_before_it_exists(acme: Tester) -> None:
+    async with acme.subscribe(UPDATES, {"addresses": ["not/yet"]}) as items, asyncio.timeout(20):
+        waiting = asyncio.ensure_future(anext(items))
+        await record(acme, reading("another", 0, value=1.0))
+        await record(acme, reading("not/yet", 0, value=2.0))
+        told = (await waiting)["pointUpdates"]
+
+    assert (told["address"], told["value"]) == ("not/yet", 2.0)

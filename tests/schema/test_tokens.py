@@ -1,0 +1,67 @@
+import pytest
+
+from tests.factories import a_token
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+FIELDS = "id uid type status expiresAt group contractId maxSessions"
+CREATE = f"mutation ($input: CreateTokenInput!) {{ createToken(input: $input) {{ {FIELDS} }} }}"
+UPDATE = f"mutation ($id: ID!, $input: UpdateTokenInput!) {{ updateToken(id: $id, input: $input) {{ {FIELDS} }} }}"
+
+
+async def test_a_token_shows_what_was_entered(acme: Tester) -> None:
+    entered = {
+        "uid": "04A1B2C3",
+        "type": "APP_USER",
+        "status": "BLOCKED",
+        "expiresAt": "2030-01-01T01:00:00+01:00",
+        "group": "FLEET",
+        "contractId": "DE-VLT-C1",
+        "maxSessions": 2,
+    }
+
+    created = (await acme.gql(CREATE, {"input": entered}))["createToken"]
+
+    assert created == entered | {"id": created["id"], "expiresAt": "2030-01-01T00:00:00Z"}
+    found = await acme.gql(f"query ($id: ID!) {{ token(id: $id) {{ {FIELDS} }} }}", {"id": created["id"]})
+    assert found == {"token": created}
+    assert await acme.gql("{ tokens { totalCount nodes { uid } } }") == {
+        "tokens": {"totalCount": 1, "nodes": [{"uid": "04A1B2C3"}]}
+    }
+
+
+async def test_a_uid_alone_makes_an_accepted_card(acme: Tester) -> None:
+    created = (await acme.gql(CREATE, {"input": {"uid": "CARD"}}))["createToken"]
+
+    assert (created["type"], created["status"], created["group"]) == ("RFID", "ACCEPTED", None)
+
+
+async def test_two_tokens_cannot_share_a_uid(acme: Tester) -> None:
+    await a_token(acme, "CARD")
+
+    assert await acme.gql_errors(CREATE, {"input": {"uid": "card"}}) == ["CONFLICT"]
+
+
+async def test_what_is_absent_of_an_update_stays_and_null_clears(acme: Tester) -> None:
+    token = await a_token(acme, "CARD", group_uid="FLEET", contract_id="C1")
+
+    updated = await acme.gql(UPDATE, {"id": str(token.id), "input": {"status": "BLOCKED", "group": None}})
+
+    shown = updated["updateToken"]
+    assert (shown["uid"], shown["status"], shown["group"], shown["contractId"]) == ("CARD", "BLOCKED", None, "C1")
+    assert await acme.gql_errors(UPDATE, {"id": str(token.id), "input": {"status": None}}) == ["INVALID"]
+
+
+async def test_a_viewer_may_look_and_not_touch(acme: Tester) -> None:
+    from domain.actor import Role
+
+    token = await a_token(acme, "CARD")
+
+    assert await acme.gql("{ tokens { nodes { uid } } }", role=Role.VIEWER) == {"tokens": {"nodes": [{"uid": "CARD"}]}}
+    for query, variables in (
+        (CREATE, {"input": {"uid": "OTHER"}}),
+        (UPDATE, {"id": str(token.id), "input": {"status": "BLOCKED"}}),
+        ("mutation ($id: ID!) { deleteToken(id: $id) { id } }", {"id": str(token.id)}),
+    ):
+        assert await acme.gql_errors(query, variables, role=Role.VIEWER) == ["FORBIDDEN"]
