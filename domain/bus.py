@@ -59,7 +59,7 @@ class Bus(Protocol):
     """Carries messages between all processes of the cluster."""
 
     async def publish(self, messages: list[Message]) -> None:
-        """Send in order. Raises `domain.errors.Unavailable` when the line is down."""
+        """Sent in order, which is kept within a topic. Raises `domain.errors.Unavailable` when the line is down."""
         ...
 
     def listen(self, *topics: Topic, limit: int = 256) -> AbstractAsyncContextManager[Ear]:

@@ -25,7 +25,7 @@ from uuid_utils.compat import uuid7
 from domain import outbox
 from domain.actor import Actor, Permission
 from domain.bus import Bus, Message
-from domain.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from domain.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from domain.events import Envelope, Event
 
 log = structlog.get_logger()
@@ -167,4 +167,6 @@ def _translated(error: DBAPIError) -> DomainError | DBAPIError:
             return Conflict("it exists already")
         case "23503":  # foreign_key_violation
             return Conflict("something else still refers to it, or what it refers to is gone")
+        case str(state) if state.startswith("22"):  # data_exception: NUL, half a surrogate pair, a number too large
+            return Invalid("a value is not one that the database can hold")
     return error

@@ -32,7 +32,8 @@ from voltgraph.database import plain_url
 log = structlog.get_logger()
 
 REACTION = "reaction"
-_SWEEP_EVERY_S = 15.0
+_BATCH = 100  # jobs per look into the queue
+SWEEP_EVERY_S = 15.0
 _SWEEP_LOCK = 0x73776570
 _SLOT = "\n"  # between a reaction's name and the envelope in a job's payload
 
@@ -40,8 +41,9 @@ _SLOT = "\n"  # between a reaction's name and the envelope in a job's payload
 class Relay:
     """`async with Relay(...)` runs until left; `drain` runs what is due and returns, for tests."""
 
-    def __init__(self, workplace: Workplace, database_url: str) -> None:
+    def __init__(self, workplace: Workplace, database_url: str, *, sweep_every_s: float = SWEEP_EVERY_S) -> None:
         self.workplace = workplace
+        self._sweep_every_s = sweep_every_s
         self._url = plain_url(database_url)
         self._manager: QueueManager | None = None
 
@@ -72,7 +74,7 @@ class Relay:
                 async with asyncpg.create_pool(self._url, min_size=2, max_size=6) as pool:
                     self._manager = await self._manage(pool)
                     delay_s = 0.5
-                    await self._manager.run(shutdown_on_listener_failure=True)
+                    await self._manager.run(batch_size=_BATCH, shutdown_on_listener_failure=True)
             except Exception as error:
                 log.warning("relay interrupted", reason=repr(error), again_in_s=delay_s)
                 self._manager = None
@@ -125,7 +127,7 @@ class Relay:
 
     async def _sweep_forever(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
+            await asyncio.sleep(self._sweep_every_s)
             try:
                 await self.sweep()
             except Exception as error:

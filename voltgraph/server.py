@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 
 from voltgraph import logging
 from voltgraph.app import create_app
@@ -78,7 +79,8 @@ def run_worker(settings: Settings, *, when_ready: Callable[[], None] | None = No
 def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None] | None = None) -> None:
     """Several workers, restarted when one dies. They share the port, and through Redis one cluster state."""
     logging.configure(log_format=settings.log_format, level=settings.log_level)
-    environment = {**os.environ, **_as_environment(settings), "PROMETHEUS_MULTIPROC_DIR": str(_metrics_dir(settings))}
+    metrics_dir = str(_metrics_dir(settings))
+    environment = {**os.environ, **_as_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics_dir}
     workers: dict[int, subprocess.Popen[bytes]] = {}
     with ending_on_signals():
         try:
@@ -91,6 +93,7 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
                 for number, worker in workers.items():
                     if worker.poll() is not None:
                         log.error("a worker died", pid=worker.pid, code=worker.returncode)
+                        mark_process_dead(worker.pid, metrics_dir)  # type: ignore[no-untyped-call]
                         workers[number] = child("worker", environment=environment)
         finally:
             end(list(workers.values()), within_s=_DRAIN_S + _GRACE_S + 5)

@@ -20,7 +20,7 @@ from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets,
 from gateways.redis import ClusterLink, Order, RedisBus, RedisLatest, RedisPresence, Router, connect
 from gateways.timescale import TimescaleStore
 from voltgraph.database import create_engine, plain_url
-from voltgraph.relay import Relay
+from voltgraph.relay import SWEEP_EVERY_S, Relay
 from voltgraph.settings import Settings
 
 
@@ -89,7 +89,9 @@ class House:
                 },
             )
             sockets = Sockets()
-            attendance = Attendance(workplace, sockets, process_id=process_id, evict=link.evict)
+            attendance = Attendance(
+                workplace, sockets, process_id=process_id, evict=link.evict, lease_s=settings.station_lease_s
+            )
             endpoint = Endpoint(
                 gate=HouseGate(workplace),
                 lifecycle=attendance,
@@ -97,7 +99,9 @@ class House:
                 packages=OCPP.values(),
                 sockets=sockets,
             )
-            relay = Relay(workplace, settings.database_url)
+            relay = Relay(
+                workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
+            )
             yield cls(process_id, settings, workplace, bus, redis, store, link, relay, endpoint, attendance)
 
     @asynccontextmanager

@@ -16,7 +16,8 @@ from domain.errors import Invalid, LimitExceeded
 
 _DURATION = re.compile(
     r"P(?=\d|T\d)(?:(?P<Y>\d{1,9})Y)?(?:(?P<M>\d{1,9})M)?(?:(?P<W>\d{1,9})W)?(?:(?P<D>\d{1,9})D)?"
-    r"(?:T(?=\d)(?:(?P<h>\d{1,9})H)?(?:(?P<m>\d{1,9})M)?(?:(?P<s>\d{1,9})S)?)?"
+    r"(?:T(?=\d)(?:(?P<h>\d{1,9})H)?(?:(?P<m>\d{1,9})M)?(?:(?P<s>\d{1,9})S)?)?",
+    re.ASCII,
 )
 _DAY_S = 86_400
 _SUPPORTED = "PT1S to PT12H in whole parts of a day, P1D, P1W, P1M, P3M, P6M or P1Y"

@@ -9,6 +9,7 @@ from sqlalchemy import Text, any_, literal, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
+from domain.errors import Unavailable
 from domain.points.known import DIRECTORY, Known
 from domain.points.models import Point, ValueType
 from domain.points.readings import Owner, Reading
@@ -42,7 +43,10 @@ async def _apart(work: Work, missing: Mapping[str, Reading], owner: Owner | None
         async with work.workplace.open_work(work.actor) as own:
             return await _learn(own, missing, owner)
 
-    learned = await asyncio.create_task(learn(), name="points learn", context=Context())
+    try:
+        learned = await asyncio.create_task(learn(), name="points learn", context=Context())
+    except OSError as error:
+        raise Unavailable("the database is not reachable") from error
     addresses = DIRECTORY.of(work.tenant_id)
     for address, point in learned.items():
         addresses.put(address, point)

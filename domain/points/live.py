@@ -20,7 +20,9 @@ from domain.work import Work, Workplace
 
 log = structlog.get_logger()
 
-OWED = Gauge("voltgraph_points_owed", "Points whose latest value waits for Redis to come back")
+OWED = Gauge(
+    "voltgraph_points_owed", "Points whose latest value waits for Redis to come back", multiprocess_mode="livesum"
+)
 FORGOTTEN = Counter("voltgraph_points_forgotten", "Latest values given up on because too many waited for Redis")
 
 OWED_MAX = 100_000

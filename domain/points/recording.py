@@ -73,6 +73,9 @@ class Batch:
                 if unit is not None:
                     if unit in CONVERSIONS:
                         value, unit = normalized(value, unit)  # noqa: PLW2901
+                        if not isfinite(value):
+                            self.errors.append(RecordError(index, "the value is too large"))
+                            continue
                     if unit != point.unit:
                         self.errors.append(RecordError(index, f"{address} is in {point.unit}, not in {unit}"))
                         continue

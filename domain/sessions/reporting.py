@@ -114,5 +114,6 @@ async def _learn_card(work: Work, session: Session, token_uid: str, at: datetime
         evse_number=session.evse_number,
         transaction_id=session.transaction_id,
     )
-    learn_token(session, uid=token_uid, token_id=authorization.token_id, at=at)
+    if token_uid:
+        learn_token(session, uid=token_uid, token_id=authorization.token_id, at=at)
     return authorization

@@ -1,21 +1,17 @@
 """What stations say of themselves."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.stations.events import StationBooted, StationConnected, StationDisconnected, StationStatusChanged
 from domain.stations.models import Connector, Evse, Station, StationStatus, whole
 from domain.stations.presence import Presence
 from domain.work import Work
-
-Part = TypeVar("Part", Evse, Connector)
 
 
 async def connected(work: Work, *, station_id: UUID, ocpp_version: str) -> Station:
@@ -74,21 +70,22 @@ async def report_status(
 ) -> None:
     """StatusNotification; no EVSE means the station itself. What is older than what is known changes nothing."""
     work.require(Permission.REPORT)
-    station = await work.get(Station, station_id, lock=True)
+    box = await _box(work, station_id)
+    station = box.station
     if evse_number is None or connector_number is None:
         if _stale(at, station.own_status_at) or (station.own_status, station.error_code) == (status, error_code):
             return
         station.own_status, station.own_status_at, station.error_code = status, at, error_code
     else:
-        evse = await _evse(work, station, evse_number)
-        connector = await _connector(work, evse, connector_number)
+        evse = await _evse(work, box, evse_number)
+        connector = await _connector(work, box, evse, connector_number)
         if _stale(at, connector.status_at) or (connector.status, connector.error_code) == (status, error_code):
             return
         connector.status, connector.status_at, connector.error_code = status, at, error_code
         connector.error_info, connector.vendor_error_code = error_info, vendor_error_code
         if status is StationStatus.AVAILABLE:
             evse.charging_state = None
-    await _summarize(work, station)
+    box.summarize(at)
     _tell(work, station, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
 
 
@@ -97,13 +94,13 @@ async def report_charging_state(
 ) -> None:
     """OCPP 2.x: what the transaction on an EVSE is doing, which Occupied alone does not tell; None when it is over."""
     work.require(Permission.REPORT)
-    station = await work.get(Station, station_id, lock=True)
-    evse = await _evse(work, station, evse_number)
+    box = await _box(work, station_id)
+    evse = await _evse(work, box, evse_number)
     if _stale(at, evse.charging_state_at) or evse.charging_state == state:
         return
     evse.charging_state, evse.charging_state_at = state, at
-    await _summarize(work, station)
-    _tell(work, station, evse_number=evse_number, connector_number=None, status=evse.status, at=at)
+    box.summarize(at)
+    _tell(work, box.station, evse_number=evse_number, connector_number=None, status=evse.status, at=at)
 
 
 async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
@@ -111,6 +108,64 @@ async def remember_configuration(work: Work, *, station_id: UUID, values: Mappin
     station = await work.get(Station, station_id, lock=True)
     station.configuration = {**station.configuration, **values}
     return station
+
+
+@dataclass
+class Box:
+    """A station with all its parts, held against other writers."""
+
+    station: Station
+    evses: dict[int, Evse]
+    connectors: dict[UUID, dict[int, Connector]]  # by EVSE and number
+
+    def summarize(self, at: datetime) -> None:
+        """EVSEs show what their connectors do, a station what its EVSEs do."""
+        for evse in self.evses.values():
+            status = whole([connector.status for connector in self.connectors[evse.id].values()])
+            if evse.charging_state is not None and status in (StationStatus.OCCUPIED, StationStatus.UNKNOWN):
+                status = evse.charging_state
+            evse.status = status
+        status = whole([evse.status for evse in self.evses.values()], self.station.own_status)
+        if self.station.status != status:
+            self.station.status, self.station.status_at = status, at
+
+
+async def _box(work: Work, station_id: UUID) -> Box:
+    station = await work.get(Station, station_id, lock=True)
+    query = select(Evse, Connector).where(Evse.station_id == station_id)
+    query = query.join(Connector, col(Connector.evse_id) == Evse.id, isouter=True)
+    box = Box(station, {}, {})
+    for evse, connector in (await work.session.exec(query)).all():
+        box.evses[evse.number] = evse
+        plugs = box.connectors.setdefault(evse.id, {})
+        if connector is not None:
+            plugs[connector.number] = connector
+    return box
+
+
+async def _evse(work: Work, box: Box, number: int) -> Evse:
+    """The station is locked, so a part that is missing can be made here alone."""
+    if number not in box.evses:
+        evse = work.add(Evse(station_id=box.station.id, number=number, created_at=work.now))
+        await work.session.flush()
+        box.evses[number] = evse
+        box.connectors[evse.id] = {}
+    return box.evses[number]
+
+
+async def _connector(work: Work, box: Box, evse: Evse, number: int) -> Connector:
+    plugs = box.connectors[evse.id]
+    if number not in plugs:
+        plugs[number] = work.add(
+            Connector(
+                station_id=evse.station_id,
+                evse_id=evse.id,
+                evse_number=evse.number,
+                number=number,
+                created_at=work.now,
+            )
+        )
+    return plugs[number]
 
 
 def _stale(at: datetime, known: datetime | None) -> bool:
@@ -126,7 +181,6 @@ def _tell(
     status: StationStatus,
     at: datetime,
 ) -> None:
-    station.status_at = at
     work.emit(
         StationStatusChanged(
             station_id=station.id,
@@ -136,38 +190,3 @@ def _tell(
             status_at=at,
         )
     )
-
-
-async def _summarize(work: Work, station: Station) -> None:
-    """EVSEs show what their connectors do, a station what its EVSEs do."""
-    await work.session.flush()
-    connectors = (await work.session.exec(select(Connector).where(Connector.station_id == station.id))).all()
-    evses = (await work.session.exec(select(Evse).where(Evse.station_id == station.id))).all()
-    for evse in evses:
-        status = whole([c.status for c in connectors if c.evse_id == evse.id])
-        if evse.charging_state is not None and status in (StationStatus.OCCUPIED, StationStatus.UNKNOWN):
-            status = evse.charging_state
-        evse.status = status
-    station.status = whole([evse.status for evse in evses], station.own_status)
-
-
-async def _evse(work: Work, station: Station, number: int) -> Evse:
-    query = select(Evse).where(Evse.station_id == station.id, Evse.number == number)
-    return await _found_or_made(work, query, Evse(station_id=station.id, number=number, created_at=work.now))
-
-
-async def _connector(work: Work, evse: Evse, number: int) -> Connector:
-    fresh = Connector(
-        station_id=evse.station_id, evse_id=evse.id, evse_number=evse.number, number=number, created_at=work.now
-    )
-    query = select(Connector).where(Connector.evse_id == evse.id, Connector.number == number)
-    return await _found_or_made(work, query, fresh)
-
-
-async def _found_or_made(work: Work, query: SelectOfScalar[Part], fresh: Part) -> Part:
-    """Concurrent first reports of one part meet in the unique key instead of in a deadlock."""
-    found = (await work.session.exec(query)).first()
-    if found is None:
-        await work.session.exec(insert(type(fresh)).values(fresh.model_dump()).on_conflict_do_nothing())
-        found = (await work.session.exec(query)).one()
-    return found

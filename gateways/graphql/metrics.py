@@ -10,9 +10,14 @@ OPERATIONS = Counter(
     "Operations by kind and how they ended: OK or an error's code",
     ["kind", "outcome"],
 )
-RUNNING = Gauge("voltgraph_graphql_operations_running", "Operations that have not ended, by kind", ["kind"])
+RUNNING = Gauge(
+    "voltgraph_graphql_operations_running",
+    "Operations that have not ended, by kind",
+    ["kind"],
+    multiprocess_mode="livesum",
+)
 ITEMS = Counter("voltgraph_graphql_items_total", "Results that subscriptions have yielded")
-SOCKETS = Gauge("voltgraph_graphql_sockets", "WebSockets of GraphQL clients")
+SOCKETS = Gauge("voltgraph_graphql_sockets", "WebSockets of GraphQL clients", multiprocess_mode="livesum")
 
 UNKNOWN = "unknown"
 

@@ -37,8 +37,11 @@ Handler = Callable[["Call", Any], Awaitable[Any]]
 class VersionPackage(Protocol):
     """A module that speaks one version."""
 
-    VERSION: Version
-    HANDLERS: Mapping[str, Handler]
+    @property
+    def VERSION(self) -> Version: ...  # noqa: N802 - constants of a module
+
+    @property
+    def HANDLERS(self) -> Mapping[str, Handler]: ...  # noqa: N802
 
 
 @dataclass(frozen=True, slots=True)

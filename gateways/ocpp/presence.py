@@ -19,7 +19,7 @@ from gateways.ocpp.socket import StationSocket
 log = structlog.get_logger()
 
 LEASE_S = 60.0
-BEAT_S = 15.0
+BEATS_PER_LEASE = 4
 TOUCH_S = 3.0
 
 Evict = Callable[[UUID, UUID, str], Awaitable[None]]
@@ -28,11 +28,14 @@ Evict = Callable[[UUID, UUID, str], Awaitable[None]]
 class Attendance:
     """The endpoint's `Lifecycle`: leases in Redis, `StationConnected` and `StationDisconnected` in the domain."""
 
-    def __init__(self, workplace: Workplace, sockets: Sockets, *, process_id: str, evict: Evict) -> None:
+    def __init__(
+        self, workplace: Workplace, sockets: Sockets, *, process_id: str, evict: Evict, lease_s: float = LEASE_S
+    ) -> None:
         self._workplace = workplace
         self._sockets = sockets
         self._process_id = process_id
         self._evict = evict
+        self._lease_s = lease_s
         self._holds: dict[StationSocket, Hold] = {}
         self._heard: set[tuple[UUID, UUID]] = set()
 
@@ -44,7 +47,7 @@ class Attendance:
         hold = (admission.tenant_id, admission.station_id, f"{self._process_id}/{uuid4().hex[:12]}")
         self._holds[socket] = hold
         try:
-            previous = await self._presence.claim(*hold, LEASE_S)
+            previous = await self._presence.claim(*hold, self._lease_s)
             await self._presence.touch([hold[:2]])
         except Unavailable as error:
             # the next beat claims it; until then this process alone knows
@@ -87,7 +90,7 @@ class Attendance:
     async def kept(self) -> AsyncIterator[None]:
         """Renews the leases and passes on who was heard from, for as long as the process serves."""
         tasks = [
-            asyncio.create_task(self._every(BEAT_S, self._beat)),
+            asyncio.create_task(self._every(self._lease_s / BEATS_PER_LEASE, self._beat)),
             asyncio.create_task(self._every(TOUCH_S, self._touch)),
         ]
         try:
@@ -122,14 +125,20 @@ class Attendance:
 
     async def _beat(self) -> None:
         holds = {hold: socket for socket, hold in self._holds.items()}
-        for hold in await self._presence.renew(list(holds), LEASE_S):
+        for hold in await self._presence.renew(list(holds), self._lease_s):
             await self._lost(hold, holds[hold])
 
     async def _lost(self, hold: Hold, socket: StationSocket) -> None:
         """Taken over by a newer socket elsewhere: ours goes. Or forgotten by Redis: it is claimed again."""
-        if await self._presence.holder(*hold[:2]) is not None:
+        holder = await self._presence.holder(*hold[:2])
+        if socket not in self._holds or holder == hold[2]:
+            return  # it has come or gone while we asked
+        if holder is not None:
             await self.evicted(*hold)
             return
-        await self._presence.claim(*hold, LEASE_S)
+        await self._presence.claim(*hold, self._lease_s)
+        if socket not in self._holds:
+            await self._presence.release(*hold)
+            return
         async with self._workplace.open_work(system(hold[0])) as work:
             await stations.connected(work, station_id=hold[1], ocpp_version=socket.version.value)

@@ -28,7 +28,7 @@ from gateways.ocpp.schemas import Form, Kind, actions, form
 
 log = structlog.get_logger()
 
-SOCKETS = Gauge("voltgraph_ocpp_sockets", "Open sockets of charging stations", ["version"])
+SOCKETS = Gauge("voltgraph_ocpp_sockets", "Open sockets of charging stations", ["version"], multiprocess_mode="livesum")
 MESSAGES = Counter("voltgraph_ocpp_messages", "Messages of stations, by answer", ["version", "action", "result"])
 CALLS = Counter("voltgraph_ocpp_calls", "Calls to stations, by outcome", ["version", "action", "result"])
 HANDLE_SECONDS = Histogram("voltgraph_ocpp_handle_seconds", "From a message to its answer", ["version", "action"])

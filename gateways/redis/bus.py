@@ -28,7 +28,7 @@ PUBLISHED = Counter("voltgraph_bus_published", "Messages that Redis took from th
 DELIVERIES = Counter("voltgraph_bus_deliveries", "Messages put before a listener of this process")
 DROPS = Counter("voltgraph_bus_drops", "Messages that a listener was too slow for")
 RECONNECTS = Counter("voltgraph_bus_reconnects", "Times the line to Redis was lost and came back")
-EARS = Gauge("voltgraph_bus_ears", "Listeners of this process")
+EARS = Gauge("voltgraph_bus_ears", "Listeners of this process", multiprocess_mode="livesum")
 
 LINGER_S = 5.0  # a page that reloads finds its subscriptions still there
 GAP_FRAME = b""  # tells the listeners of a channel that a publisher could not reach Redis for a while

@@ -8,9 +8,9 @@ confirmations, notices silence, comes back with jittered back-off, and tells of 
 import asyncio
 import math
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -104,7 +104,7 @@ class Listener:
         self._on_gap = on_gap
         self._patience = patience
         self._wanted: set[str] = {CONTROL}
-        self._owed: Counter[str] = Counter()  # confirmations that the server has yet to send on this connection
+        self._owed: set[str] = set()  # what is yet to be confirmed before this connection is whole
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._commands: asyncio.Queue[tuple[str, ...]] | None = None  # None: no connection
         self._supervisor: asyncio.Task[None] | None = None
@@ -130,8 +130,7 @@ class Listener:
     async def stop(self) -> None:
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.wait([self._supervisor])
             self._supervisor = None
         await self._client.aclose()
 
@@ -139,7 +138,6 @@ class Listener:
         """Returns when the server has confirmed it; a short loss of the line is waited out."""
         self._wanted.add(channel)
         if self._commands is not None:
-            self._owed[channel] += 1
             self._commands.put_nowait(("SUBSCRIBE", channel))
         try:
             await self._confirmation(channel)
@@ -186,7 +184,7 @@ class Listener:
                 await connection.connect()
             commands = self._commands = asyncio.Queue()
             wanted = sorted(self._wanted)
-            self._owed = Counter(wanted)
+            self._owed = set(wanted)
             for part in in_parts(wanted, SUBSCRIBE_AT_ONCE):
                 commands.put_nowait(("SUBSCRIBE", *part))
             async with asyncio.TaskGroup() as tasks:
@@ -195,7 +193,6 @@ class Listener:
                 tasks.create_task(self._watch(commands))
         finally:
             self._commands = None
-            self._owed.clear()
             self._gap_pending |= self._whole
             self._whole = False
             await connection.disconnect(nowait=True)
@@ -214,11 +211,7 @@ class Listener:
                 self._confirmed(frame[1].decode())
 
     def _confirmed(self, channel: str) -> None:
-        """Only the last SUBSCRIBE's confirmation counts: an UNSUBSCRIBE may stand between two of them."""
-        self._owed[channel] -= 1
-        if self._owed[channel] > 0:
-            return
-        del self._owed[channel]
+        self._owed.discard(channel)
         for waiter in self._waiters.get(channel, ()):
             if not waiter.done():
                 waiter.set_result(None)

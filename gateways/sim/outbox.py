@@ -43,7 +43,6 @@ class Outbox:
         self.filled = asyncio.Event()
         self.emptied = asyncio.Event()
         self.emptied.set()
-        self.dropped = 0
         self._messages: deque[Message] = deque()
 
     def __len__(self) -> int:
@@ -84,7 +83,6 @@ class Outbox:
             meters += message.stage is Stage.METER
             if message.stage is not Stage.METER or meters % 2:
                 kept.append(message)
-        self.dropped += len(self._messages) - len(kept)
         self._messages = kept
 
     def _signal(self) -> None:

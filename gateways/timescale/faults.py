@@ -34,7 +34,7 @@ def is_of_data(error: Exception) -> bool:
     """A value among those sent cannot be kept, whoever asks."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "")[:2] in DATA_CLASSES
-    return isinstance(error, (ValueError, TypeError, OverflowError, LookupError))
+    return isinstance(error, (ValueError, TypeError, OverflowError, LookupError, AttributeError))
 
 
 @contextmanager

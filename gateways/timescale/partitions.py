@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
@@ -13,7 +14,6 @@ from gateways.timescale.faults import is_lost
 log = structlog.get_logger()
 
 OLDEST = date(2000, 1, 1)  # months before, and far ahead, are those of clocks that are wrong: they get no partition
-AHEAD = timedelta(days=45)
 LOOK_S = 6 * 3600.0
 RETRY_S = 60.0
 
@@ -27,25 +27,29 @@ class Partitions:
         self._pool = pool
         self._there: set[date] = set()
         self._not_before: dict[date, float] = {}  # months that could not get one, and when to try again
+        self._stopping = asyncio.Event()
 
     async def keep_ahead(self) -> None:
-        """This month's and the next one's, for as long as the process lives."""
-        while True:
-            today = datetime.now(UTC).date()
+        """This month's and the next one's, until `stop`."""
+        while not self._stopping.is_set():
+            pause_s = LOOK_S
             try:
                 async with self._pool.acquire() as connection:
-                    await self.ensure(connection, {first_of(today), first_of(today + AHEAD)})
+                    await self.ensure(connection, [_this_month(), _next(_this_month())])
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("partitions not made ahead", reason=str(error) or type(error).__name__)
-                await asyncio.sleep(RETRY_S)
-            else:
-                await asyncio.sleep(LOOK_S)
+                pause_s = RETRY_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+
+    def stop(self) -> None:
+        """Asked for rather than cancelled: a cancelled statement takes longer to clean up than this one takes."""
+        self._stopping.set()
 
     async def ensure(self, connection: asyncpg.Connection, months: Iterable[date]) -> None:
         """Never in the way of the rows: what cannot be made now is tried again later."""
-        latest = first_of(datetime.now(UTC).date() + AHEAD)
         for month in months:
-            if month in self._there or not OLDEST <= month <= latest:
+            if month in self._there or not OLDEST <= month <= _next(_this_month()):
                 continue
             if time.monotonic() < self._not_before.get(month, 0.0):
                 continue
@@ -60,5 +64,9 @@ class Partitions:
                 self._there.add(month)
 
 
-def first_of(day: date) -> date:
-    return day.replace(day=1)
+def _this_month() -> date:
+    return datetime.now(UTC).date().replace(day=1)
+
+
+def _next(month: date) -> date:
+    return (month + timedelta(days=31)).replace(day=1)

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import asyncpg
 
@@ -25,12 +24,8 @@ class TimescaleStore(HistoryStore):
     """`async with TimescaleStore("postgresql://…") as store`, or `start` and `stop`."""
 
     def __init__(self, url: str, *, flush_rows: int = FLUSH_ROWS, buffer_rows: int = BUFFER_ROWS) -> None:
-        self._writing = asyncpg.create_pool(
-            url, min_size=0, max_size=WRITERS, timeout=CONNECT_S, command_timeout=COMMAND_S, init=_with_staging
-        )
-        self._reading = asyncpg.create_pool(
-            url, min_size=0, max_size=READERS, timeout=CONNECT_S, command_timeout=COMMAND_S
-        )
+        self._writing = _pool(url, WRITERS, init=_with_staging)
+        self._reading = _pool(url, READERS)
         self._partitions = Partitions(self._reading)
         self._writer = Writer(
             self._writing, self._partitions, tasks=WRITERS, flush_rows=flush_rows, buffer_rows=buffer_rows
@@ -59,10 +54,9 @@ class TimescaleStore(HistoryStore):
     async def stop(self) -> None:
         """What was handed over is committed first; what comes now is refused."""
         await self._writer.stop()
+        self._partitions.stop()
         if self._ahead is not None:
-            self._ahead.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ahead
+            await self._ahead
         await asyncio.gather(self._writing.close(), self._reading.close())
 
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
@@ -77,6 +71,19 @@ class TimescaleStore(HistoryStore):
         with translated():
             async with self._reading.acquire(timeout=CONNECT_S) as connection:
                 return await queries.means(connection, series, edges=edges)
+
+
+def _pool(url: str, size: int, **more: Any) -> asyncpg.Pool:
+    """Connects when it is needed, so that a process may start before its database does."""
+    return asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_S,
+        command_timeout=COMMAND_S,
+        server_settings={"application_name": "voltgraph history"},
+        **more,
+    )
 
 
 async def _with_staging(connection: asyncpg.Connection) -> None:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 WRITTEN = Counter("voltgraph_history_rows", "Rows that the history store has committed")
 REFUSED = Counter("voltgraph_history_rows_refused", "Rows that the history store cannot keep")
 FLUSHES = Histogram("voltgraph_history_flush_seconds", "A transaction of the history store, from copy to commit")
-BUFFERED = Gauge("voltgraph_history_buffered", "Rows handed over and not committed yet")
+BUFFERED = Gauge("voltgraph_history_buffered", "Rows handed over and not committed yet", multiprocess_mode="livesum")
 
 FLUSH_ROWS = 10_000
 BUFFER_ROWS = 200_000

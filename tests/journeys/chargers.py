@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import socket
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 from uuid import uuid4
@@ -43,14 +44,18 @@ def written(at: datetime) -> str:
 
 @asynccontextmanager
 async def socket_to(
-    base: str, identity: str, subprotocol: str, password: str | None = None
+    base: str, identity: str, subprotocol: str, *, password: str | None = None, over: socket.socket | None = None
 ) -> AsyncIterator[ClientConnection]:
-    """`base` is what `/<identity>` is appended to; `InvalidStatus` where the server says no."""
+    """`base` is what `/<identity>` is appended to, `over` a line that is there already; `InvalidStatus` for a no."""
     headers = {}
     if password is not None:
         headers["Authorization"] = f"Basic {b64encode(f'{identity}:{password}'.encode()).decode()}"
     async with connect(
-        f"{base}/{identity}", subprotocols=[Subprotocol(subprotocol)], additional_headers=headers, proxy=None
+        f"{base}/{identity}",
+        subprotocols=[Subprotocol(subprotocol)],
+        additional_headers=headers,
+        proxy=None,
+        sock=over,
     ) as connection:
         yield connection
 
@@ -72,8 +77,8 @@ class Charger(ABC):
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, base: str, identity: str, *, password: str | None = None) -> AsyncIterator[Self]:
-        async with socket_to(base, identity, cls.subprotocol, password) as connection:
+    async def connected(cls, base: str, identity: str, **given: Any) -> AsyncIterator[Self]:
+        async with socket_to(base, identity, cls.subprotocol, **given) as connection:
             charger = cls(connection, identity)
             listening = asyncio.create_task(charger._point.start())
             try:
@@ -82,10 +87,6 @@ class Charger(ABC):
                 listening.cancel()
                 with suppress(asyncio.CancelledError, ConnectionClosed):
                     await listening
-
-    @property
-    def port(self) -> int:
-        return int(self.connection.local_address[1])
 
     async def call(self, request: Any) -> Any:
         return await self._point.call(request, suppress=False)
@@ -175,9 +176,7 @@ class Charger16(Charger):
             {"value": str(w / 1000), "measurand": "Power.Active.Import", "unit": "kW"},
         ]
         entry = {"timestamp": written(at or now()), "sampledValue": sampled}
-        await self.call(
-            call16.MeterValues(connector_id=1, transaction_id=self.transaction_id, meter_value=[entry])
-        )
+        await self.call(call16.MeterValues(connector_id=1, transaction_id=self.transaction_id, meter_value=[entry]))
 
     async def stop(self, wh: float, *, at: datetime | None = None) -> None:
         await self.call(
@@ -358,14 +357,10 @@ class Bare:
     @classmethod
     @asynccontextmanager
     async def connected(
-        cls, base: str, identity: str, subprotocol: str = "ocpp1.6", *, password: str | None = None
+        cls, base: str, identity: str, subprotocol: str = "ocpp1.6", **given: Any
     ) -> AsyncIterator[Self]:
-        async with socket_to(base, identity, subprotocol, password) as connection:
+        async with socket_to(base, identity, subprotocol, **given) as connection:
             yield cls(connection)
-
-    @property
-    def port(self) -> int:
-        return int(self.connection.local_address[1])
 
     async def call(self, action: str, payload: dict[str, Any], *, id: str | None = None) -> Any:
         """The payload of the answer; nothing else may come before it."""

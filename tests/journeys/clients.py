@@ -1,6 +1,7 @@
 """An operator's client: GraphQL over HTTP and over graphql-transport-ws, with libraries that know nothing of us."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -94,33 +95,31 @@ class Operator:
         return int(stream.get_extra_info("client_addr")[1])
 
     @asynccontextmanager
-    async def watching(self, subscription: str, **variables: Any) -> AsyncIterator["Stream"]:
+    async def watching(
+        self, subscription: str, *, over: socket.socket | None = None, **variables: Any
+    ) -> AsyncIterator["Stream"]:
         """A subscription on a socket of its own, from its acknowledgement on."""
         async with connect(
             f"{self.url.replace('http', 'ws', 1)}/graphql",
             subprotocols=[Subprotocol("graphql-transport-ws")],
             max_size=None,
-        ) as socket:
-            stream = Stream(socket)
+            proxy=None,
+            sock=over,
+        ) as connection:
+            stream = Stream(connection)
             authorization = {} if self.secret is None else {"Authorization": f"Bearer {self.secret}"}
             await stream.say(type="connection_init", payload=authorization)
             assert (await stream.heard())["type"] == "connection_ack"
-            await stream.say(
-                id=uuid4().hex, type="subscribe", payload={"query": subscription, "variables": variables}
-            )
+            await stream.say(id=uuid4().hex, type="subscribe", payload={"query": subscription, "variables": variables})
             yield stream
 
 
 class Stream:
     """Items of one subscription, the one field's value each."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
         self.seen: list[Any] = []
-
-    @property
-    def port(self) -> int:
-        return int(self.socket.local_address[1])
 
     async def next(self) -> Any:
         """The next item, in time; `Refused` where it ends with errors."""
@@ -147,11 +146,11 @@ class Stream:
                 return item
 
     async def say(self, **message: Any) -> None:
-        await self.socket.send(orjson.dumps(message).decode())
+        await self.connection.send(orjson.dumps(message).decode())
 
     async def heard(self) -> Any:
         async with asyncio.timeout(GUARD_S):
-            return orjson.loads(await self.socket.recv())
+            return orjson.loads(await self.connection.recv())
 
 
 def _alone(data: Any) -> Any:

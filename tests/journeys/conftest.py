@@ -7,7 +7,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from tests.journeys.clients import Operator, Tenant
-from tests.journeys.servers import Server, running
+from tests.journeys.servers import Server, awaited, running
 from voltgraph.embedded import Urls, throwaway
 from voltgraph.migrate import migrate_now
 
@@ -45,8 +45,11 @@ def server(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def cluster(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
-    """Two workers."""
-    with running(Server(folder / "cluster", "serve", "--port", "0", "--workers", "2", **environment)) as cluster:
+    """Two workers, whose stations are missed soon."""
+    lease = {"VOLTGRAPH_STATION_LEASE_S": "4"}
+    two = ("serve", "--port", "0", "--workers", "2")
+    with running(Server(folder / "cluster", *two, **environment, **lease)) as cluster:
+        awaited(lambda: len(cluster.workers()) == 2, "two workers")
         yield cluster
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -132,6 +133,15 @@ class Server:
                     if str(descriptor.readlink()) == f"socket:[{inode}]":
                         return pid
         raise AssertionError(f"no process of the server holds the connection of port {client_port}")
+
+    def line_to(self, pid: int) -> socket.socket:
+        """A connection that one worker of several holds; nothing was said on it yet."""
+        for _ in range(200):
+            line = socket.create_connection(("127.0.0.1", self.port))
+            if self.holder(line.getsockname()[1]) == pid:
+                return line
+            line.close()
+        raise AssertionError(f"no connection reaches process {pid}")
 
     def _inode(self, client_port: int) -> str | None:
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:

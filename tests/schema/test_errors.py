@@ -134,3 +134,16 @@ async def test_a_reader_who_is_too_slow_is_told_to_begin_again(acme: Tester) -> 
         result = await waiting
 
     assert [error.extensions["code"] for error in result.errors] == ["RESYNC"]
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query ($odd: String!) { stations(filter: {text: $odd}) { totalCount } }",
+        "query ($odd: String!) { stationByIdentity(identity: $odd) { id } }",
+        "mutation ($odd: String!) { createLocation(input: {name: $odd}) { id } }",
+    ],
+)
+async def test_text_that_the_database_cannot_hold_is_invalid(acme: Tester, query: str, odd: str) -> None:
+    assert await acme.gql_errors(query, {"odd": odd}) == ["INVALID"]

@@ -1,4 +1,4 @@
-"""The exported schema is what the server serves; a difference is a decision, written down by `make sdl`'s result."""
+"""The exported schema is what the server serves: a difference is a decision, seen in review."""
 
 from pathlib import Path
 

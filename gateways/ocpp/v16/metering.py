@@ -15,14 +15,15 @@ from gateways.ocpp.times import moment
 async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
     measured = meters(call, m.meter_value)
     async with call.write() as work:
-        await sessions.meter(
+        session = await sessions.meter(
             work,
             station_id=call.station_id,
             transaction_id=transaction(m.transaction_id),
             evse_number=m.connector_id or None,
             samples=samples(measured),
         )
-    await record(call, measured, evse_number=m.connector_id)
+    evse_number = session.evse_number if m.connector_id is None and session else m.connector_id
+    await record(call, measured, evse_number=evse_number)
     return result.MeterValues()
 
 

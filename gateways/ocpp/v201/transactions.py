@@ -2,10 +2,11 @@
 
 from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
-from ocpp.v201.enums import ReasonEnumType
+from ocpp.v201.datatypes import IdTokenInfoType, IdTokenType
+from ocpp.v201.enums import AuthorizationStatusEnumType, IdTokenEnumType, ReasonEnumType
 
 from domain import sessions, stations
-from domain.sessions import ChargingState, Reported, Stage
+from domain.sessions import Authorization, ChargingState, Reported, Stage
 from domain.stations import StationStatus
 from domain.work import Work
 from gateways.ocpp.link import Call, Handler
@@ -43,7 +44,7 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
             seq=m.seq_no,
             evse_number=(m.evse.id if m.evse else None) or None,
             connector_number=m.evse.connector_id if m.evse else None,
-            token_uid=m.id_token.id_token if m.id_token else None,
+            token_uid=m.id_token.id_token if m.id_token and not _needs_none(m.id_token) else None,
             samples=samples(measured),
             state=STATE.get(about.charging_state or ""),
             reason=(about.stopped_reason or ReasonEnumType.local) if stage is Stage.ENDED else None,
@@ -52,8 +53,18 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
         )
         await _show(work, reported)
     await record(call, measured, evse_number=reported.session.evse_number)
-    authorization = reported.authorization
-    return result.TransactionEvent(id_token_info=authorization and id_token_info(authorization))
+    return result.TransactionEvent(id_token_info=_answer(m.id_token, reported.authorization))
+
+
+def _answer(shown: IdTokenType | None, authorization: Authorization | None) -> IdTokenInfoType | None:
+    """C02: a charge that needs no card says so, and is accepted."""
+    if authorization is not None:
+        return id_token_info(authorization)
+    return IdTokenInfoType(status=AuthorizationStatusEnumType.accepted) if shown else None
+
+
+def _needs_none(shown: IdTokenType) -> bool:
+    return bool(shown.type == IdTokenEnumType.no_authorization)
 
 
 async def _show(work: Work, reported: Reported) -> None:

@@ -18,6 +18,7 @@ from domain.points.recording import TEXT_MAX
 from domain.work import Workplace
 from gateways.timescale import TimescaleStore
 from tests.tester import Tester
+from voltgraph.database import create_engine
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +126,7 @@ async def test_each_wrong_reading_is_named_and_the_others_are_kept(acme: Tester)
         Reading("nan", NOON, float("nan")),
         Reading("inf", NOON, float("-inf")),
         Reading("huge", NOON, 10**400),
+        Reading("huge in Wh", NOON, 1e308, unit="kWh"),
         Reading("nothing", NOON),
         Reading("nul", NOON, text="a\0b"),
         Reading("half", NOON, text="\ud800"),
@@ -134,18 +136,17 @@ async def test_each_wrong_reading_is_named_and_the_others_are_kept(acme: Tester)
     )
 
     assert done.recorded == 2
-    assert [error.index for error in done.errors] == list(range(1, 15))
-    assert [error.message for error in done.errors][3:9] == [
+    assert [error.index for error in done.errors] == list(range(1, 16))
+    assert [error.message for error in done.errors][3:10] == [
         "at must have a time zone: 2026-06-01T12:00:00",
         "at must lie between 1900 and 2200: 1899-01-01T00:00:00+00:00",
         "at must lie between 1900 and 2200: 2200-01-01T00:00:00+00:00",
         "nan is no number that can be kept",
         "-inf is no number that can be kept",
         "the value is too large",
+        "the value is too large",
     ]
     assert await raw(acme, "ok/1", "ok/2") == [[1], [2]]
-    async with acme.work() as work:
-        assert len((await points.listed(work, PageRequest())).rows) == 2
 
 
 async def test_a_batch_of_nothing_but_mistakes_stores_nothing(acme: Tester) -> None:
@@ -281,6 +282,15 @@ async def test_without_a_store_nothing_is_acknowledged(acme: Tester) -> None:
                 await points.record(work, [Reading(POWER, NOON, 1)])
 
     assert await latest(acme, POWER) is None
+
+
+async def test_without_a_database_nothing_is_acknowledged(acme: Tester) -> None:
+    nowhere = create_engine("postgresql+asyncpg://nobody@/nowhere?host=/nonexistent")
+    workplace = Workplace(nowhere, ports=acme.workplace._ports)
+    async with workplace.open_work(acme.actor) as work:
+        with pytest.raises(Unavailable, match="database"):
+            await points.record(work, [Reading(POWER, NOON, 1)])
+    await nowhere.dispose()
 
 
 async def test_points_are_listed_newest_first_by_prefix_owner_kind_and_text(acme: Tester) -> None:

@@ -244,7 +244,7 @@ def test_times_go_out_in_utc_with_z_and_milliseconds_and_none_stays_at_home() ->
         "idTagInfo": {"status": "Accepted", "expiryDate": "2026-11-21T08:30:00.250Z"},
     }
     boot = result_v16.BootNotification(
-        current_time=datetime(2026, 1, 1, tzinfo=UTC),  # type: ignore[arg-type, unused-ignore]
+        current_time=datetime(2026, 1, 1, tzinfo=UTC),
         interval=60,
         status="Accepted",
     )

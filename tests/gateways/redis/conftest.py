@@ -19,7 +19,7 @@ QUICK = Patience(connect_s=1, answer_s=5, silence_s=0.2, backoff_min_s=0.01, bac
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         answer = holds()
         if answer if isinstance(answer, bool) else await answer:
             return
@@ -48,7 +48,7 @@ class Valkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(1000):
+        for _ in range(3000):
             if self.socket.exists():
                 return
             time.sleep(0.01)
@@ -75,11 +75,6 @@ def _binary() -> Path:
     assert spec
     assert spec.origin
     return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

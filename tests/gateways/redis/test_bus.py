@@ -27,14 +27,14 @@ def news(topic: Topic, *payloads: str, conflate: str | None = None) -> list[Mess
 
 
 async def first(ear: Ear) -> Message | Gap:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await anext(aiter(ear))
 
 
 async def until_end(ear: Ear) -> list[str]:
     """The payloads up to the one that says `end`; gaps are written as such."""
     heard = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for item in ear:
             if isinstance(item, Gap):
                 heard.append("gap")
@@ -82,8 +82,10 @@ async def test_news_with_a_key_is_heard_on_the_kind_and_on_its_key_alone(bus: Re
 async def test_who_listens_to_a_kind_and_to_keys_of_it_hears_once(bus: RedisBus) -> None:
     async with bus.listen(ONE, STATIONS, TWO, STATIONS) as ear:
         await bus.publish([*news(ONE, "a"), *news(TWO, "b"), *news(STATIONS, "c", "end")])
-
         assert await until_end(ear) == ["a", "b", "c"]
+
+        await bus.publish([*news(TWO, "d"), *news(ONE, "e"), *news(STATIONS, "end")])
+        assert await until_end(ear) == ["d", "e"]
 
 
 async def test_one_ear_hears_several_keys(bus: RedisBus) -> None:
@@ -137,11 +139,13 @@ async def test_the_subscription_ends_some_time_after_the_last_listener_left(valk
 
 async def test_listeners_who_come_and_go_while_subscriptions_end_are_never_deaf(valkey: Valkey) -> None:
     async with RedisBus(valkey.url, linger_s=0) as bus:
-        for number in range(300):
-            async with bus.listen(ONE) as ear:
-                await bus.publish(news(ONE, "end"))
-                assert await until_end(ear) == [], number
-            await asyncio.sleep(0.0001 * (number % 7))
+        for turns in range(30):
+            async with bus.listen(ONE), bus.listen(ONE) as ear:
+                for number in map(str, range(3)):
+                    await bus.publish(news(ONE, number, "end"))
+                    assert await until_end(ear) == [number], f"heard once, {turns} turns after the last one left"
+            for _ in range(turns):
+                await asyncio.sleep(0)
 
 
 async def test_a_listener_cancelled_while_it_subscribes_harms_nobody(bus: RedisBus) -> None:
@@ -237,7 +241,7 @@ async def test_a_short_loss_of_the_line_is_waited_out_by_who_subscribes_meanwhil
     assert not listening.is_set()
 
     valkey.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await listening.wait()
         await bus.publish(news(ONE, "end"))
         await listener
@@ -251,6 +255,7 @@ async def test_listeners_elsewhere_are_told_of_a_gap_when_a_publisher_could_not_
         await bus._backend._publisher._client.connection_pool.disconnect()
         with pytest.raises(Unavailable):
             await bus.publish(news(ONE, "lost"))
+        await asyncio.sleep(0.1)  # it cannot be told yet either
         hidden.rename(valkey.socket)
 
         assert isinstance(await first(ear), Gap)

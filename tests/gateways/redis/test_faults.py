@@ -95,6 +95,10 @@ def fails(cause: type[BaseException] | tuple[type[BaseException], ...]) -> pytes
 Opening = Callable[[str], AbstractAsyncContextManager[Radio]]
 
 
+def patience_s(opening: Opening, *, in_vain_with: Opening) -> float:
+    return 3 if opening is in_vain_with else 30
+
+
 @pytest.mark.parametrize(
     "opening", [pytest.param(stock, marks=fails(TimeoutError)), stock_on_our_backend, ours], ids=lambda o: o.__name__
 )
@@ -102,7 +106,7 @@ async def test_the_first_subscriber_of_a_process_hears(opening: Opening, valkey:
     async with opening(valkey.url) as radio, radio.hearing("first") as hear:
         await radio.publish("first", b"hello")
 
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(patience_s(opening, in_vain_with=stock)):
             assert await hear() == b"hello"
 
 
@@ -119,7 +123,7 @@ async def test_a_hundred_first_subscribers_of_one_channel_at_once_all_hear(openi
             async with radio.hearing("rush") as hear:
                 await listening.wait()
                 try:
-                    async with asyncio.timeout(2):
+                    async with asyncio.timeout(patience_s(opening, in_vain_with=stock_on_our_backend)):
                         return await hear()
                 except TimeoutError:
                     return None
@@ -144,14 +148,15 @@ async def test_a_live_listener_hears_again_after_its_redis_connection_was_killed
     # The second channel wakes the stock, which is deaf to its first; so what is tested here is the kill alone.
     async with opening(valkey.url) as radio, radio.hearing("lasting") as hear, radio.hearing("second"):
         await radio.publish("lasting", b"before")
-        async with asyncio.timeout(5):
-            assert await hear() == b"before"
+        before = asyncio.ensure_future(hear())
+        await asyncio.wait([before], timeout=30)
+        assert before.done(), "deaf from the start"
 
         assert await kill_listeners(redis) == 1
 
         heard = asyncio.ensure_future(hear())
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(patience_s(opening, in_vain_with=stock)):
                 while not heard.done():
                     await radio.publish("lasting", b"after")
                     await asyncio.wait([heard], timeout=0.05)

@@ -1,0 +1,227 @@
+"""A charge as OCPP 1.6 tells it, in the standard's words and in those of real chargers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain.sessions import SessionStatus
+from domain.tokens import TokenStatus
+from gateways.ocpp import Version
+from gateways.ocpp.measurands import REGISTER
+from tests.factories import a_token
+from tests.gateways.ocpp.translating import Speaker, a_speaker
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def minute(number: float) -> str:
+    return (NOON + timedelta(minutes=number)).isoformat().replace("+00:00", "Z")
+
+
+def entry(at: float, *sampled: dict[str, str]) -> dict[str, Any]:
+    return {"timestamp": minute(at), "sampledValue": list(sampled)}
+
+
+@pytest.fixture
+async def charger(acme: Tester) -> Speaker:
+    return await a_speaker(acme, Version.V16, now=NOON + timedelta(minutes=60))
+
+
+async def started(charger: Speaker, **given: Any) -> int:
+    payload = {"connectorId": 1, "idTag": "CARD", "meterStart": 1_000, "timestamp": minute(0), **given}
+    answer = await charger.say("StartTransaction", payload)
+    return int(answer["transactionId"])
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (TokenStatus.ACCEPTED, "Accepted"),
+        (TokenStatus.BLOCKED, "Blocked"),
+        (TokenStatus.EXPIRED, "Expired"),
+        (TokenStatus.INVALID, "Invalid"),
+    ],
+)
+async def test_a_card_is_answered_in_the_words_of_16(
+    acme: Tester, charger: Speaker, status: TokenStatus, word: str
+) -> None:
+    expires_at = NOON + timedelta(days=30)
+    await a_token(acme, "CARD", status=status, group_uid="FLEET", expires_at=expires_at)
+    info = {"status": word, "parentIdTag": "FLEET", "expiryDate": "2026-07-01T12:00:00.000Z"}
+    assert await charger.say("Authorize", {"idTag": "card"}) == {"idTagInfo": info}
+    answer = await charger.say(
+        "StartTransaction", {"connectorId": 1, "idTag": "CARD", "meterStart": 0, "timestamp": minute(0)}
+    )
+    assert answer["idTagInfo"] == info
+
+
+async def test_unknown_and_concurrent_cards_are_told_so(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "ONCE", max_sessions=1)
+    await started(charger, idTag="ONCE")
+    assert await charger.say("Authorize", {"idTag": "NOBODY"}) == {"idTagInfo": {"status": "Invalid"}}
+    payload = {"connectorId": 2, "idTag": "ONCE", "meterStart": 0, "timestamp": minute(1)}
+    assert (await charger.say("StartTransaction", payload))["idTagInfo"] == {"status": "ConcurrentTx"}
+
+
+async def test_a_group_too_long_for_16_is_left_out_of_its_answer(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "CARD", group_uid="G" * 21)
+    assert await charger.say("Authorize", {"idTag": "CARD"}) == {"idTagInfo": {"status": "Accepted"}}
+
+
+async def test_a_charge_from_start_to_stop_with_its_points(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "CARD")
+    number = await started(charger, connectorId=2)
+    sampled = [
+        {"value": "1.5", "unit": "kWh", "context": "Sample.Periodic"},
+        {"value": "7.2", "measurand": "Power.Active.Import", "unit": "kW"},
+        {"value": "16.1", "measurand": "Current.Import", "unit": "A", "phase": "L1"},
+        {"value": "57", "measurand": "SoC", "unit": "Percent", "location": "EV"},
+        {"value": "31", "measurand": "Temperature", "unit": "Celsius", "location": "Body"},
+    ]
+    meter_value = [entry(5, *sampled)]
+    assert (
+        await charger.say("MeterValues", {"connectorId": 2, "transactionId": number, "meterValue": meter_value}) == {}
+    )
+    session = await charger.session()
+    assert (session.energy_wh, session.power_w, session.soc_percent) == (500, 7_200, 57)
+    assert (session.evse_number, session.connector_number, session.transaction_id) == (2, 1, str(number))
+    assert await charger.latest() == {
+        f"2/{REGISTER}": 1_500,
+        "2/Power.Active.Import": 7_200,
+        "2/Current.Import/L1": 16.1,
+        "2/SoC@EV": 57,
+        "2/Temperature@Body": 31,
+    }
+
+    answer = await charger.say(
+        "StopTransaction",
+        {
+            "transactionId": number,
+            "idTag": "CARD",
+            "meterStop": 2_500,
+            "timestamp": minute(10),
+            "reason": "EVDisconnected",
+            "transactionData": [
+                entry(0, {"value": "1000", "context": "Transaction.Begin"}),
+                entry(10, {"value": "2500", "context": "Transaction.End"}),
+            ],
+        },
+    )
+    assert answer == {"idTagInfo": {"status": "Accepted"}}
+    session = await charger.session()
+    assert (session.status, session.energy_wh, session.stop_reason) == (
+        SessionStatus.COMPLETED,
+        1_500,
+        "EVDisconnected",
+    )
+    assert session.ended_at == NOON + timedelta(minutes=10)
+    assert (await charger.latest())[f"2/{REGISTER}"] == 2_500
+
+
+async def test_a_stop_says_local_when_it_says_nothing_and_needs_no_card(charger: Speaker) -> None:
+    number = await started(charger)
+    stop = {"transactionId": number, "meterStop": 2_500, "timestamp": minute(10)}
+    assert await charger.say("StopTransaction", stop) == {}
+    assert (await charger.session()).stop_reason == "Local"
+
+
+@pytest.mark.parametrize("unknown", [0, -1, 999_999_999])
+async def test_a_stop_that_nobody_knows_is_answered_like_any_other(charger: Speaker, unknown: int) -> None:
+    stop = {
+        "transactionId": unknown,
+        "meterStop": 2_500,
+        "timestamp": minute(10),
+        "transactionData": [entry(10, {"value": "2500"})],
+    }
+    assert await charger.say("StopTransaction", stop) == {}
+    assert (await charger.sessions(), await charger.orphans()) == ([], 1)
+    assert await charger.latest() == {f"unknown/{REGISTER}": 2_500}
+
+
+async def test_starts_and_stops_told_twice_are_told_once(charger: Speaker) -> None:
+    number = await started(charger)
+    assert await started(charger) == number
+    for _ in range(2):
+        await charger.say("StopTransaction", {"transactionId": number, "meterStop": 2_500, "timestamp": minute(10)})
+    assert await started(charger) == number
+    assert (await charger.session()).energy_wh == 1_500
+
+
+async def test_a_start_before_the_clock_was_set_is_now_and_repeated_still_the_same(charger: Speaker) -> None:
+    number = await started(charger, timestamp="1970-01-01T00:00:42Z")
+    charger.tester.clock.forward(seconds=30)
+    assert await started(charger, timestamp="1970-01-01T00:00:42Z") == number
+    assert (await charger.session()).started_at == NOON + timedelta(minutes=60)
+
+
+@pytest.mark.parametrize("written", ["2026-06-01T12:05:00", "2026-06-01 12:05:00Z", "2026-06-01T14:05:00+02:00"])
+async def test_times_are_read_as_they_are_meant(charger: Speaker, written: str) -> None:
+    await started(charger, timestamp=written)
+    assert (await charger.session()).started_at == NOON + timedelta(minutes=5)
+
+
+async def test_a_start_that_lacks_what_it_must_have_is_recorded(charger: Speaker) -> None:
+    answer = await charger.say("StartTransaction", {"connectorId": 1})
+    session = await charger.session()
+    assert (session.transaction_id, answer["idTagInfo"]) == (str(answer["transactionId"]), {"status": "Invalid"})
+    assert (session.token_uid, session.meter_start_wh, session.started_at) == (
+        None,
+        None,
+        NOON + timedelta(minutes=60),
+    )
+
+
+async def test_meter_values_without_a_transaction_are_of_the_charge_on_their_connector(charger: Speaker) -> None:
+    await started(charger)
+    for transaction in ({}, {"transactionId": 0}, {"transactionId": -1}):
+        value = [entry(5, {"value": "1700"})]
+        assert await charger.say("MeterValues", {"connectorId": 1, "meterValue": value, **transaction}) == {}
+    assert ((await charger.session()).energy_wh, await charger.orphans()) == (700, 0)
+
+
+async def test_meter_values_of_the_station_itself_are_its_points_and_no_charge(charger: Speaker) -> None:
+    await started(charger)
+    await charger.say("MeterValues", {"connectorId": 0, "meterValue": [entry(5, {"value": "99000"})]})
+    assert (await charger.session()).energy_wh == 0
+    assert await charger.latest() == {f"0/{REGISTER}": 99_000}
+
+
+async def test_signed_and_strange_values_are_kept_as_they_came(charger: Speaker) -> None:
+    signed = "OCMF|{...}|{...}"
+    sampled = [
+        {"value": "1000"},
+        {"value": signed, "format": "SignedData"},
+        {"value": "warm", "measurand": "Temperature"},
+        {"value": "3", "measurand": "Vendor.Pumps", "unit": "pieces"},
+    ]
+    await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(5, *sampled)]})
+    assert await charger.latest() == {
+        f"1/{REGISTER}": 1_000,
+        f"1/{REGISTER}/SignedData": signed,
+        "1/Temperature": "warm",
+        "1/Vendor.Pumps": 3,
+    }
+
+
+async def test_a_value_in_another_unit_than_before_is_kept_as_text(charger: Speaker) -> None:
+    for at, unit in ((5, "Celsius"), (6, "gas mark")):
+        sampled = {"value": "4", "measurand": "Temperature", "unit": unit}
+        await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(at, sampled)]})
+    assert await charger.latest() == {"1/Temperature": "4 gas mark"}
+
+
+async def test_a_connector_that_is_suspended_and_charges_again_moves_its_session(charger: Speaker) -> None:
+    await started(charger)
+    statuses = []
+    for at, status in ((1, "SuspendedEV"), (2, "Charging"), (3, "SuspendedEVSE"), (4, "Charging")):
+        await charger.say(
+            "StatusNotification",
+            {"connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": minute(at)},
+        )
+        statuses.append((await charger.session()).status)
+    suspended, active = SessionStatus.SUSPENDED, SessionStatus.ACTIVE
+    assert statuses == [suspended, active, suspended, active]

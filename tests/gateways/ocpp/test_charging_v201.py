@@ -1,0 +1,180 @@
+"""A charge as OCPP 2.0.1 tells it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from domain import stations
+from domain.sessions import SessionStatus
+from domain.stations import StationStatus
+from gateways.ocpp import Version
+from gateways.ocpp.measurands import REGISTER
+from tests.factories import a_token
+from tests.gateways.ocpp.translating import Speaker, a_speaker
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def minute(number: float) -> str:
+    return (NOON + timedelta(minutes=number)).isoformat().replace("+00:00", "Z")
+
+
+def entry(at: float, *sampled: dict[str, Any]) -> dict[str, Any]:
+    return {"timestamp": minute(at), "sampledValue": list(sampled)}
+
+
+def event(kind: str, at: float, *, info: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "eventType": kind,
+        "timestamp": minute(at),
+        "triggerReason": "CablePluggedIn",
+        "seqNo": int(at),
+        "transactionInfo": {"transactionId": "TX-1", **(info or {})},
+        **more,
+    }
+
+
+@pytest.fixture
+async def charger(acme: Tester) -> Speaker:
+    return await a_speaker(acme, Version.V201, now=NOON + timedelta(minutes=60))
+
+
+async def station_status(charger: Speaker) -> StationStatus:
+    async with charger.tester.work(read_only=True) as work:
+        return (await stations.by_id(work, charger.station_id)).status
+
+
+async def test_a_card_is_answered_in_the_words_of_201(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "CARD", group_uid="FLEET", expires_at=NOON + timedelta(days=30))
+    asked = {"idToken": {"idToken": "card", "type": "ISO14443"}}
+    assert await charger.say("Authorize", asked) == {
+        "idTokenInfo": {
+            "status": "Accepted",
+            "cacheExpiryDateTime": "2026-07-01T12:00:00.000Z",
+            "groupIdToken": {"idToken": "FLEET", "type": "Central"},
+        }
+    }
+    asked["idToken"]["idToken"] = "NOBODY"
+    assert await charger.say("Authorize", asked) == {"idTokenInfo": {"status": "Invalid"}}
+
+
+async def test_a_transaction_from_plug_to_plug_with_its_points(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "CARD")
+    evse = {"id": 1, "connectorId": 2}
+    connected = {"evseId": 1, "connectorId": 2, "connectorStatus": "Occupied", "timestamp": minute(0)}
+    await charger.say("StatusNotification", connected)
+
+    assert (
+        await charger.say("TransactionEvent", event("Started", 0, evse=evse, info={"chargingState": "EVConnected"}))
+        == {}
+    )
+    assert ((await charger.session()).status, await station_status(charger)) == (
+        SessionStatus.PENDING,
+        StationStatus.OCCUPIED,
+    )
+
+    card = {"idToken": "CARD", "type": "ISO14443"}
+    assert await charger.say("TransactionEvent", event("Updated", 1, idToken=card)) == {
+        "idTokenInfo": {"status": "Accepted"}
+    }
+    begin = entry(2, {"value": 1.5, "context": "Transaction.Begin", "unitOfMeasure": {"unit": "kWh"}})
+    charging = event("Updated", 2, info={"chargingState": "Charging"}, meterValue=[begin])
+    await charger.say("TransactionEvent", charging)
+    assert await station_status(charger) is StationStatus.CHARGING
+
+    sampled = [
+        {"value": 25, "unitOfMeasure": {"unit": "Wh", "multiplier": 2}},
+        {"value": 11_000, "measurand": "Power.Active.Import"},
+        {"value": 230.4, "measurand": "Voltage", "phase": "L1-N"},
+        {"value": 60, "measurand": "SoC", "location": "EV"},
+    ]
+    await charger.say("TransactionEvent", event("Updated", 9, meterValue=[entry(9, *sampled)]))
+    session = await charger.session()
+    assert (session.energy_wh, session.power_w, session.soc_percent) == (1_000, 11_000, 60)
+    assert (session.evse_number, session.connector_number, session.token_uid) == (1, 2, "CARD")
+
+    await charger.say("TransactionEvent", event("Updated", 10, info={"chargingState": "SuspendedEV"}))
+    assert ((await charger.session()).status, await station_status(charger)) == (
+        SessionStatus.SUSPENDED,
+        StationStatus.SUSPENDED_EV,
+    )
+
+    end = entry(20, {"value": 3_000, "context": "Transaction.End"})
+    ended = event("Ended", 20, info={"stoppedReason": "EVDisconnected"}, meterValue=[end], offline=True)
+    assert await charger.say("TransactionEvent", ended) == {}
+    session = await charger.session()
+    assert (session.status, session.energy_wh, session.offline) == (SessionStatus.COMPLETED, 1_500, True)
+    assert (session.stop_reason, await station_status(charger)) == ("EVDisconnected", StationStatus.OCCUPIED)
+    assert await charger.latest() == {
+        f"1/{REGISTER}": 3_000,
+        "1/Power.Active.Import": 11_000,
+        "1/Voltage/L1-N": 230.4,
+        "1/SoC@EV": 60,
+    }
+
+
+async def test_an_end_that_says_no_reason_was_local(charger: Speaker) -> None:
+    await charger.say("TransactionEvent", event("Ended", 20))
+    assert (await charger.session()).stop_reason == "Local"
+
+
+async def test_a_charge_that_needs_no_card_has_none(charger: Speaker) -> None:
+    nobody = {"idToken": "", "type": "NoAuthorization"}
+    answer = await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}, idToken=nobody))
+    assert answer == {"idTokenInfo": {"status": "Accepted"}}
+    session = await charger.session()
+    assert (session.token_uid, session.status) == (None, SessionStatus.ACTIVE)
+
+
+async def test_a_card_without_a_uid_is_invalid(charger: Speaker) -> None:
+    blank = {"idToken": "", "type": "ISO14443"}
+    answer = await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}, idToken=blank))
+    assert (answer, (await charger.session()).token_uid) == ({"idTokenInfo": {"status": "Invalid"}}, None)
+
+
+async def test_signed_values_are_kept_with_what_it_takes_to_check_them(charger: Speaker) -> None:
+    signed = {
+        "signedMeterData": "T0NNRnx7fQ==",
+        "signingMethod": "ECDSA-secp256r1-SHA256",
+        "encodingMethod": "OCMF",
+        "publicKey": "MFkw",
+    }
+    value = {"value": 1_000, "context": "Transaction.Begin", "signedMeterValue": signed}
+    await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}, meterValue=[entry(0, value)]))
+    latest = await charger.latest()
+    assert orjson.loads(str(latest[f"1/{REGISTER}/SignedData"])) == signed
+    assert latest[f"1/{REGISTER}"] == 1_000
+
+
+async def test_values_of_a_charge_that_is_nowhere_are_kept_too(charger: Speaker) -> None:
+    await charger.say("TransactionEvent", event("Updated", 5, meterValue=[entry(5, {"value": 1_000})]))
+    assert await charger.latest() == {f"unknown/{REGISTER}": 1_000}
+
+
+async def test_meter_values_are_of_the_charge_on_their_evse_and_those_of_evse_0_of_none(charger: Speaker) -> None:
+    begin = entry(0, {"value": 1_000})
+    await charger.say("TransactionEvent", event("Started", 0, evse={"id": 2}, meterValue=[begin]))
+    assert await charger.say("MeterValues", {"evseId": 2, "meterValue": [entry(5, {"value": 1_400})]}) == {}
+    assert await charger.say("MeterValues", {"evseId": 0, "meterValue": [entry(5, {"value": 9_000})]}) == {}
+    assert (await charger.session()).energy_wh == 400
+    assert await charger.latest() == {f"2/{REGISTER}": 1_400, f"0/{REGISTER}": 9_000}
+
+
+async def test_events_that_lack_what_they_must_have_are_recorded(charger: Speaker) -> None:
+    bare = {"eventType": "Started", "transactionInfo": {"transactionId": "TX-1"}}
+    assert await charger.say("TransactionEvent", bare) == {}
+    assert (await charger.session()).started_at == NOON + timedelta(minutes=60)
+
+
+async def test_an_old_state_replayed_does_not_turn_back_what_the_evse_shows(charger: Speaker) -> None:
+    now = event("Started", 50, evse={"id": 1}, info={"chargingState": "Charging", "transactionId": "TX-2"})
+    await charger.say("TransactionEvent", now)
+    for kind, at, state in (("Started", 0, "EVConnected"), ("Updated", 1, "Charging"), ("Ended", 9, "Idle")):
+        await charger.say("TransactionEvent", event(kind, at, evse={"id": 1}, info={"chargingState": state}))
+    assert await station_status(charger) is StationStatus.CHARGING
+    assert [s.status for s in await charger.sessions()] == [SessionStatus.ACTIVE, SessionStatus.COMPLETED]

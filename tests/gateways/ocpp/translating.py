@@ -1,0 +1,83 @@
+"""Messages as they come from the wire, through schema and handler, and back to what goes onto it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from domain import points, sessions
+from domain.actor import Actor, Role
+from domain.page import PageRequest
+from domain.sessions import Session
+from gateways.ocpp import Call, Version, v16, v201
+from gateways.ocpp.link import Line
+from gateways.ocpp.schemas import Kind, form
+from tests.factories import a_station
+from tests.tester import Tester
+
+PACKAGES = {Version.V16: v16, Version.V201: v201}
+
+
+@dataclass
+class Speaker:
+    """A station that speaks one version."""
+
+    tester: Tester
+    version: Version
+    station_id: UUID
+    identity: str
+
+    async def say(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Answers the payload of the answer, which keeps to the schema."""
+        reading = form(self.version, action, Kind.REQUEST).read(payload)
+        call = Call(
+            identity=self.identity,
+            tenant_id=self.tester.tenant_id,
+            station_id=self.station_id,
+            actor=Actor(tenant_id=self.tester.tenant_id, role=Role.STATION, name=self.identity, id=self.station_id),
+            workplace=self.tester.workplace,
+            version=self.version,
+            action=action,
+            message_id=str(uuid4()),
+            received_at=self.tester.clock(),
+            raw=payload,
+            socket=cast("Line", None),  # none of these handlers calls the station back
+        )
+        answer = await PACKAGES[self.version].HANDLERS[action](call, reading.message)
+        response = form(self.version, action, Kind.RESPONSE)
+        written = response.write(answer)
+        response.check(written)
+        return written
+
+    async def sessions(self) -> list[Session]:
+        """The last started first."""
+        async with self.tester.work(read_only=True) as work:
+            return list((await sessions.listed(work, PageRequest(), station_id=self.station_id)).rows)
+
+    async def session(self) -> Session:
+        (session,) = await self.sessions()
+        return session
+
+    async def orphans(self) -> int:
+        async with self.tester.work(read_only=True) as work:
+            return len((await sessions.orphans(work, PageRequest())).rows)
+
+    async def latest(self) -> dict[str, float | str | None]:
+        """The latest value of each point of the station, by the end of its address."""
+        prefix = f"station/{self.identity}/"
+        async with self.tester.work(read_only=True) as work:
+            found = (await points.listed(work, PageRequest(), prefix=prefix)).rows
+            values = await points.latest_of(work, [point.id for point in found])
+        assert all(point.owner_id == self.station_id for point in found)
+        return {
+            point.address.removeprefix(prefix): values[point.id].text
+            if values[point.id].value is None
+            else values[point.id].value
+            for point in found
+        }
+
+
+async def a_speaker(tester: Tester, version: Version, *, now: datetime) -> Speaker:
+    tester.clock.now = now
+    station = await a_station(tester)
+    return Speaker(tester, version, station.id, station.identity)
