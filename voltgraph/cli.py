@@ -14,7 +14,7 @@ from domain.work import Workplace
 from voltgraph import logging
 from voltgraph.embedded import AlreadyRunning, EmbeddedError, attached
 from voltgraph.migrate import NotMigrated, migrate_now
-from voltgraph.processes import ending_on_signals
+from voltgraph.processes import stopped_by_signals
 from voltgraph.servers import borrowed, owned
 from voltgraph.settings import Settings, SettingsError, load
 
@@ -154,15 +154,16 @@ def simulate_stations(
     speed: Annotated[float, typer.Option(min=0.1, help="How much faster than life they charge.")] = 1.0,
     meter_interval: Annotated[float, typer.Option(min=0.5, help="Seconds between meter values.")] = 5.0,
     prefix: Annotated[str, typer.Option(help="What their identities begin with.")] = "SIM-",
+    finish: Annotated[bool, typer.Option(help="End running charges before stopping.")] = False,
 ) -> None:
     """Charging stations that plug in, authorize, charge, meter and stop."""
     from gateways.sim import run_stations
 
     settings = load()
     logging.configure(log_format=settings.log_format, level=settings.log_level)
-    with ending_on_signals():
-        asyncio.run(
-            run_stations(
+    report = asyncio.run(
+        stopped_by_signals(
+            lambda stop: run_stations(
                 url=url,
                 count=count,
                 version=version,
@@ -171,8 +172,12 @@ def simulate_stations(
                 speed=speed,
                 meter_interval_s=meter_interval,
                 prefix=prefix,
+                stop=stop,
+                finish=finish,
             )
         )
+    )
+    print(f"{report.sessions_delivered} charges delivered, {report.error_count} errors", file=sys.stderr)
 
 
 def _with_workplace(use: Callable[[Workplace], Awaitable[T]]) -> T:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from gateways.redis import reachable
 from voltgraph.relay import backlog
 from voltgraph.wiring import House
 
@@ -59,7 +60,8 @@ async def _database(house: House) -> dict[str, Any]:
 
 
 async def _redis(house: House) -> dict[str, Any]:
-    return {"pong": bool(await house.redis.ping())}
+    async with reachable(within_s=_PATIENCE_S):
+        return {"pong": bool(await house.redis.ping())}
 
 
 async def _relay(house: House) -> dict[str, Any]:

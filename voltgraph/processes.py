@@ -1,12 +1,16 @@
 """Processes that belong to another."""
 
+import asyncio
 import ctypes
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 
@@ -51,3 +55,12 @@ def ending_on_signals() -> Iterator[None]:
         pass
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+async def stopped_by_signals(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
+    """What `run` answers, once it has seen its event set: by Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return await run(stop)

@@ -19,7 +19,6 @@ from pgqueuer.models import Job
 from pgqueuer.ports import RepositoryPort
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
-from pgqueuer.types import QueueExecutionMode
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -62,9 +61,14 @@ class Relay:
             await asyncio.gather(*done, *late, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Run every job that is due, and what follows from it."""
-        async with asyncpg.create_pool(self._url, min_size=1, max_size=4) as pool:
-            await (await self._manage(pool)).run(mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=0.1))
+        """Run every job that is due, and what follows from it; what is for later stays."""
+        async with asyncpg.create_pool(self._url, min_size=2, max_size=4) as pool:
+            manager = await self._manage(pool)
+            running = asyncio.create_task(manager.run(batch_size=_BATCH))
+            while not running.done() and (await backlog(self.workplace.engine)).jobs:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # PgQueuer tells nobody that it has nothing left
+            manager.shutdown.set()
+            await running
 
     async def _run_forever(self) -> None:
         """A lost database ends the manager, not the relay."""

@@ -28,6 +28,7 @@ _GRACE_S = 15
 _BACKLOG = 2048
 _WS_MAX_BYTES = 64 * 1024 * 1024  # OpenEMS edges send megabytes; each endpoint checks its own, smaller limit
 _PING_S = 30.0
+_PONG_S = 60.0  # uvicorn stops reading while a message waits to be handled, and pongs wait with it
 
 
 class Server(uvicorn.Server):
@@ -44,7 +45,7 @@ class Server(uvicorn.Server):
                 ws="websockets-sansio",
                 ws_max_size=_WS_MAX_BYTES,
                 ws_ping_interval=_PING_S,
-                ws_ping_timeout=_PING_S,
+                ws_ping_timeout=_PONG_S,
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=_GRACE_S,
                 access_log=False,

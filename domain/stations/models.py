@@ -56,6 +56,11 @@ def whole(parts: "list[StationStatus]", own: StationStatus | None = None) -> Sta
     return min(parts or [own or StationStatus.UNKNOWN], key=_RANK.index)
 
 
+def shown(reported: StationStatus, charging_state: StationStatus | None) -> StationStatus:
+    """OCPP 2.x says Occupied of a connector; what the charge on its EVSE is doing says more."""
+    return charging_state if reported is StationStatus.OCCUPIED and charging_state is not None else reported
+
+
 class Station(Record, table=True):
     """The box. `identity` is its own name (the last segment of its address), `id` is ours."""
 
@@ -95,7 +100,7 @@ class Evse(Record, table=True):
 
 
 class Connector(Record, table=True):
-    """A plug or socket of an EVSE."""
+    """A plug or socket of an EVSE. `status` is what it shows, `reported_status` what the station said of it."""
 
     station_id: UUID
     evse_id: UUID
@@ -103,6 +108,7 @@ class Connector(Record, table=True):
     number: int
     type: str | None = None
     status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=enum_type(StationStatus))
+    reported_status: StationStatus = Field(default=StationStatus.UNKNOWN, sa_type=enum_type(StationStatus))
     status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     error_code: str | None = None
     error_info: str | None = None

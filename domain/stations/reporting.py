@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.stations.events import StationBooted, StationConnected, StationDisconnected, StationStatusChanged
-from domain.stations.models import Connector, Evse, Station, StationStatus, whole
+from domain.stations.models import Connector, Evse, Station, StationStatus, shown, whole
 from domain.stations.presence import Presence
 from domain.work import Work
 
@@ -79,12 +79,13 @@ async def report_status(
     else:
         evse = await _evse(work, box, evse_number)
         connector = await _connector(work, box, evse, connector_number)
-        if _stale(at, connector.status_at) or (connector.status, connector.error_code) == (status, error_code):
+        if _stale(at, connector.status_at) or (connector.reported_status, connector.error_code) == (status, error_code):
             return
-        connector.status, connector.status_at, connector.error_code = status, at, error_code
+        connector.reported_status, connector.status_at, connector.error_code = status, at, error_code
         connector.error_info, connector.vendor_error_code = error_info, vendor_error_code
         if status is StationStatus.AVAILABLE:
             evse.charging_state = None
+        status = connector.status = shown(status, evse.charging_state)
     box.summarize(at)
     _tell(work, station, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
 
@@ -99,8 +100,22 @@ async def report_charging_state(
     if _stale(at, evse.charging_state_at) or evse.charging_state == state:
         return
     evse.charging_state, evse.charging_state_at = state, at
+    changed = []
+    for connector in box.connectors[evse.id].values():
+        status = shown(connector.reported_status, state)
+        if connector.status != status:
+            connector.status = status
+            changed.append(connector.number)
     box.summarize(at)
-    _tell(work, box.station, evse_number=evse_number, connector_number=None, status=evse.status, at=at)
+    for number in changed:
+        _tell(
+            work,
+            box.station,
+            evse_number=evse_number,
+            connector_number=number,
+            status=box.connectors[evse.id][number].status,
+            at=at,
+        )
 
 
 async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
@@ -121,10 +136,8 @@ class Box:
     def summarize(self, at: datetime) -> None:
         """EVSEs show what their connectors do, a station what its EVSEs do."""
         for evse in self.evses.values():
-            status = whole([connector.status for connector in self.connectors[evse.id].values()])
-            if evse.charging_state is not None and status in (StationStatus.OCCUPIED, StationStatus.UNKNOWN):
-                status = evse.charging_state
-            evse.status = status
+            plugs = [connector.status for connector in self.connectors[evse.id].values()]
+            evse.status = whole(plugs or [evse.charging_state or StationStatus.UNKNOWN])
         status = whole([evse.status for evse in self.evses.values()], self.station.own_status)
         if self.station.status != status:
             self.station.status, self.station.status_at = status, at

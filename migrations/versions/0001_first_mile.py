@@ -126,6 +126,7 @@ def stations() -> None:
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("type", sa.Text),
         sa.Column("status", sa.Text, nullable=False),
+        sa.Column("reported_status", sa.Text, nullable=False),
         sa.Column("status_at", TIMESTAMP),
         sa.Column("error_code", sa.Text),
         sa.Column("error_info", sa.Text),

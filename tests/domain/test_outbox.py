@@ -104,8 +104,13 @@ async def test_a_failing_reaction_is_tried_again_and_what_it_wrote_is_undone(acm
     await a_station(acme, "CP-1")
 
     await acme.relay()
+    assert seen.identities == ["CP-1"]
+    async with acme.workplace.engine.begin() as connection:
+        await connection.execute(text("update pgqueuer set execute_after = now() where attempts > 0"))
+    await acme.relay()
 
     assert seen.identities == ["CP-1", "CP-1"]
+    assert await jobs_of(acme) == 0
 
 
 async def test_the_backlog_tells_what_waits_and_for_how_long(acme: Tester, seen: Seen) -> None:
