@@ -1,6 +1,6 @@
 """Readings per second through `points.record`, beside a bare binary COPY of the same rows into an identical table.
 
-An edge sends all its points at once: a batch is one owner's 500 points, ten owners send at a time. Everything is on:
+An edge sends all its points at once: a batch is one owner's 500 points, 50 owners send at a time. Everything is on:
 indexes, upsert, latest values in Redis, news on the bus.
 """
 
@@ -23,9 +23,9 @@ from voltgraph.migrate import migrate
 from voltgraph.settings import Settings
 from voltgraph.wiring import House
 
-OWNERS = 10
+OWNERS = 50
 POINTS_PER_OWNER = 500
-ROUNDS = 60
+ROUNDS = 12
 COPY_ROWS = 10_000
 START = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import asyncpg
 import structlog
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session, SQLModel
@@ -36,6 +38,8 @@ Port = TypeVar("Port")
 _SCOPE = text(
     "select set_config('app.tenant_id', :tenant, true), set_config('transaction_read_only', :read_only, true)"
 )
+# SQLSTATEs that say nothing of what was asked: lost connection, shut down or starting, out of something, deadlock
+_PASSING = ("08", "57P", "53", "40")
 _open: ContextVar[bool] = ContextVar("work_is_open", default=False)
 
 
@@ -133,8 +137,10 @@ class Workplace:
                 try:
                     yield work
                     await self._finish(work)
-                except DBAPIError as error:
+                except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                     raise _translated(error) from error
+                except NoConnectionLeft as error:
+                    raise Unavailable("the database has too much to do") from error
         finally:
             _open.reset(token)
         await self._publish(work)
@@ -156,11 +162,13 @@ class Workplace:
             log.warning("news not told", tenant=str(work.tenant_id), messages=len(news), reason=error.message)
 
 
-def _translated(error: DBAPIError) -> DomainError | DBAPIError:
+def _translated(error: Exception) -> Exception:
     """What the database's state means to the caller, where it means anything."""
-    if error.connection_invalidated:
+    if getattr(error, "connection_invalidated", isinstance(error, asyncpg.InterfaceError)):
         return Unavailable("the database is not reachable")
-    match getattr(error.orig, "sqlstate", None):
+    match getattr(getattr(error, "orig", error), "sqlstate", None):
+        case str(state) if state.startswith(_PASSING):
+            return Unavailable("the database cannot do it now")
         case "25006":  # read_only_sql_transaction
             return Forbidden("this work is read-only")
         case "23505":  # unique_violation: somebody was faster than our own check

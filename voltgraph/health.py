@@ -49,7 +49,8 @@ async def _checked(check: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     try:
         figures = await asyncio.wait_for(check, _PATIENCE_S)
     except Exception as error:
-        return {"status": "failing", "error": str(error) or type(error).__name__}
+        cause = error.__cause__ or error
+        return {"status": "failing", "error": str(cause) or type(cause).__name__}
     return {"status": "ok", "ms": round((time.perf_counter() - started) * 1000, 2), **figures}
 
 

@@ -109,7 +109,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.stations: dict[str, dict[str, Any]] = {}
-        self.sessions: dict[str, dict[str, Any]] = {}
+        self.charges: dict[str, dict[str, dict[str, Any]]] = {}  # by station and id: a station may have several
 
     def take_station(self, data: dict[str, Any]) -> str:
         station = data["stationStatusUpdates"]["station"]
@@ -121,10 +121,11 @@ class Fleet:
         update = data["sessionUpdates"]
         session = update["session"]
         identity = session["station"]["identity"]
+        charges = self.charges.setdefault(identity, {})
         if session["status"] in ("PENDING", "ACTIVE", "SUSPENDED"):
-            self.sessions[identity] = session
+            charges[session["id"]] = session
         else:
-            self.sessions.pop(identity, None)
+            charges.pop(session["id"], None)
         return (
             f"{identity:<10} {update['kind']:<9} {_number(session['energyWh'], 'Wh')} "
             f"{_number(session['powerW'], 'W')} {session['status']}"
@@ -132,25 +133,37 @@ class Fleet:
 
     def table(self) -> Table:
         table = Table(title=f"Voltgraph fleet  {datetime.now(UTC):%H:%M:%S} UTC", expand=False)
-        for heading in ("Station", "Make", "OCPP", "Online", "Status", "Token"):
+        for heading in ("Station", "Make", "OCPP", "Online", "Status", "EVSE", "Token"):
             table.add_column(heading)
         for heading in ("Power", "Energy", "SoC"):
             table.add_column(heading, justify="right")
         for identity, station in sorted(self.stations.items()):
-            session = self.sessions.get(identity, {})
-            soc = session.get("socPercent")
-            table.add_row(
-                identity,
-                " ".join(filter(None, (station["vendor"], station["model"]))),
-                (station["ocppVersion"] or "").removeprefix("ocpp"),
-                "[green]yes" if station["online"] else "[red]no",
-                f"[{_STYLES.get(station['status'], 'yellow')}]{station['status']}",
-                session.get("tokenUid") or "",
-                _number(session.get("powerW"), "W"),
-                _number(session.get("energyWh"), "Wh"),
-                "" if soc is None else f"{soc:.0f} %",
-            )
+            charges = sorted(self.charges.get(identity, {}).values(), key=lambda charge: charge["evseNumber"] or 0)
+            for row, charge in enumerate(charges or [{}]):
+                table.add_row(*(_station(station) if row == 0 else [""] * 5), *_charge(charge))
         return table
+
+
+def _station(station: dict[str, Any]) -> list[str]:
+    return [
+        station["identity"],
+        " ".join(filter(None, (station["vendor"], station["model"]))),
+        (station["ocppVersion"] or "").removeprefix("ocpp"),
+        "[green]yes" if station["online"] else "[red]no",
+        f"[{_STYLES.get(station['status'], 'yellow')}]{station['status']}",
+    ]
+
+
+def _charge(charge: dict[str, Any]) -> list[str]:
+    """Empty cells where nothing is charged."""
+    evse_number, soc_percent = charge.get("evseNumber"), charge.get("socPercent")
+    return [
+        "" if evse_number is None else str(evse_number),
+        charge.get("tokenUid") or "",
+        _number(charge.get("powerW"), "W"),
+        _number(charge.get("energyWh"), "Wh"),
+        "" if soc_percent is None else f"{soc_percent:.0f} %",
+    ]
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -106,9 +106,9 @@ class Attendance:
             await asyncio.sleep(seconds)
             try:
                 await step()
-            except DomainError as error:
+            except Exception as error:
                 if not failing:
-                    log.warning("presence cannot be told", reason=error.message)
+                    log.warning("presence cannot be told", reason=str(error))
                 failing = True
             else:
                 if failing:

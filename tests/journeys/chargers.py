@@ -348,6 +348,10 @@ def _obedient(point_type: Any, charger: Charger) -> Any:
     return type("Obedient", (point_type,), {f"on_{action}": handler(action) for action in charger.obliging})
 
 
+class CallError(Exception):
+    """The server's CALLERROR: code, description, details."""
+
+
 class Bare:
     """A websocket that speaks OCPP-J byte by byte."""
 
@@ -363,12 +367,14 @@ class Bare:
             yield cls(connection)
 
     async def call(self, action: str, payload: dict[str, Any], *, id: str | None = None) -> Any:
-        """The payload of the answer; nothing else may come before it."""
+        """The payload of the answer; nothing else may come before it. Raises `CallError`."""
         message_id = id or str(uuid4())
         await self.say([2, message_id, action, payload])
-        frame = await self.heard()
-        assert frame[:2] == [3, message_id], frame
-        return frame[2]
+        kind, answered, *rest = await self.heard()
+        assert (kind in (3, 4), answered) == (True, message_id), (kind, answered, *rest)
+        if kind == 4:
+            raise CallError(*rest)
+        return rest[0]
 
     async def say(self, frame: list[Any]) -> None:
         await self.connection.send(orjson.dumps(frame).decode())
@@ -393,7 +399,7 @@ class Bare:
 
 
 async def hung_up(connection: ClientConnection) -> int:
-    """The code with which the server hangs up, whatever it says before."""
+    """The code with which the server hangs up, once somebody has read what it says before."""
     async with asyncio.timeout(GUARD_S):
         await connection.wait_closed()
     assert connection.close_code is not None

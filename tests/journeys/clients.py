@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx2
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.journeys.servers import Server
@@ -144,6 +145,14 @@ class Stream:
             item = await self.next()
             if wanted(item):
                 return item
+
+    async def ended(self) -> int:
+        """The code with which the server hangs up, whatever it says before."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.heard()
+        assert self.connection.close_code is not None
+        return self.connection.close_code
 
     async def say(self, **message: Any) -> None:
         await self.connection.send(orjson.dumps(message).decode())

@@ -39,6 +39,7 @@ def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPro
         out, err = process.communicate(timeout=GUARD_S)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         raise
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -63,6 +64,10 @@ class Server:
     @property
     def pid(self) -> int:
         return int(self._process.pid)
+
+    @property
+    def up(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def url(self) -> str:
@@ -98,7 +103,20 @@ class Server:
         except httpx2.HTTPError:
             return False
 
+    def with_workers(self, count: int) -> None:
+        """Up with so many, if it is not already."""
+        wanted = ("serve", "--port", "0", "--workers", str(count))
+        if self.up and self.arguments != wanted:
+            self.stop()
+        self.arguments = wanted
+        if not self.up:
+            self.start()
+
     def signal(self, number: signal.Signals) -> None:
+        """To the one that was started; a SIGKILL to those too that serve for it, for it cannot tell them."""
+        if number is signal.SIGKILL:
+            for pid in self.workers():
+                os.kill(pid, number)
         os.kill(self.pid, number)
 
     def wait(self) -> int:
@@ -113,11 +131,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
-
-    def kill(self) -> None:
-        """As the kernel does."""
-        self._process.kill()
-        self._process.wait()
 
     def workers(self) -> set[int]:
         """Its child processes that serve."""
@@ -172,7 +185,7 @@ def running(server: Server) -> Iterator[Server]:
         server.start()
         yield server
     finally:
-        if server._process is not None:
+        if server.up:
             server.stop()
 
 
