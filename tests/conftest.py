@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from uuid_utils.compat import uuid7
 
+from domain import outbox
 from domain.work import Workplace
 from tests.tester import Clock, Tester, a_tester
+from voltgraph import relay
 from voltgraph.embedded import Urls, throwaway
 from voltgraph.migrate import migrate_now
 from voltgraph.settings import Settings, load
@@ -33,6 +35,16 @@ def urls() -> Iterator[Urls]:
     with throwaway() as urls:
         migrate_now(urls.database_owner, urls.database)
         yield urls
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_queue() -> Iterator[None]:
+    """Whoever shares the database, other workers of this run or servers, leaves our tests' events to our tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        own = uuid7().hex[-12:]
+        patch.setattr(outbox, "RELAY", f"relay-{own}")
+        patch.setattr(relay, "REACTION", f"reaction-{own}")
+        yield
 
 
 @pytest.fixture(scope="session")

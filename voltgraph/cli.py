@@ -15,7 +15,7 @@ from voltgraph import logging
 from voltgraph.embedded import AlreadyRunning, EmbeddedError, attached
 from voltgraph.migrate import NotMigrated, migrate_now
 from voltgraph.processes import stopped_by_signals
-from voltgraph.servers import borrowed, owned
+from voltgraph.servers import NoRedis, borrowed, owned
 from voltgraph.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def main() -> None:
     """One line for what the caller can mend; a traceback for what only we can."""
     try:
         app()
-    except (SettingsError, AlreadyRunning, EmbeddedError, NotMigrated) as error:
+    except (SettingsError, AlreadyRunning, EmbeddedError, NotMigrated, NoRedis) as error:
         print(f"voltgraph: {error}", file=sys.stderr)
         sys.exit(2)
     except DomainError as error:

@@ -11,6 +11,7 @@ from domain.actor import Role
 from domain.errors import Conflict, NotFound
 from domain.work import Workplace
 from voltgraph.auth import authenticate
+from voltgraph.settings import make_data_dir
 from voltgraph.wiring import House
 
 DEMO_TENANT = "demo"
@@ -45,7 +46,7 @@ async def seed_demo(house: House) -> str:
 
 
 async def _kept_credential(house: House) -> str:
-    path = demo_credential_path(house.settings.data_dir)
+    path = demo_credential_path(make_data_dir(house.settings.data_dir))
     if path.exists():
         secret = path.read_text().strip()
         try:

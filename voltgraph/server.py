@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import structlog
@@ -28,6 +30,7 @@ _GRACE_S = 15
 _BACKLOG = 2048
 _WS_MAX_BYTES = 64 * 1024 * 1024  # OpenEMS edges send megabytes; each endpoint checks its own, smaller limit
 _PING_S = 30.0
+_LOOK_S = 0.2  # between looks at the workers
 _PONG_S = 60.0  # uvicorn stops reading while a message waits to be handled, and pongs wait with it
 
 
@@ -87,10 +90,11 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
         try:
             for number in range(count):
                 workers[number] = child("worker", environment=environment)
-            if when_ready is not None:
-                when_ready()
             while True:
-                time.sleep(0.5)
+                time.sleep(_LOOK_S)
+                if when_ready is not None and _is_healthy(settings):
+                    when_ready()
+                    when_ready = None
                 for number, worker in workers.items():
                     if worker.poll() is not None:
                         log.error("a worker died", pid=worker.pid, code=worker.returncode)
@@ -98,6 +102,17 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
                         workers[number] = child("worker", environment=environment)
         finally:
             end(list(workers.values()), within_s=_DRAIN_S + _GRACE_S + 5)
+
+
+def _is_healthy(settings: Settings) -> bool:
+    asking = HTTPConnection(settings.host, settings.port, timeout=_PING_S)
+    try:
+        asking.request("GET", "/health")
+        return asking.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        asking.close()
 
 
 def run_relay(settings: Settings) -> None:

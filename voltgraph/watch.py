@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -69,39 +69,45 @@ async def _fleet(address: str, secret: str) -> None:
         await _lines(address, secret, fleet)
         return
     with Live(fleet.table(), console=console, refresh_per_second=4) as live:
-        async for _ in _merged(address, secret, fleet):
-            live.update(fleet.table())
+        async with aclosing(_merged(address, secret, fleet)) as lines:
+            async for _ in lines:
+                live.update(fleet.table())
 
 
 async def _lines(address: str, secret: str, fleet: "Fleet") -> None:
     """Without a terminal: a line per change."""
-    async for line in _merged(address, secret, fleet):
-        print(line, flush=True)
+    async with aclosing(_merged(address, secret, fleet)) as lines:
+        async for line in lines:
+            print(line, flush=True)
 
 
-async def _merged(address: str, secret: str, fleet: "Fleet") -> AsyncIterator[str]:
-    """Both subscriptions, as they come."""
-    queue: asyncio.Queue[str] = asyncio.Queue()
+async def _merged(address: str, secret: str, fleet: "Fleet") -> AsyncGenerator[str]:
+    """Both subscriptions, as they come, until one of them ends."""
+    queue: asyncio.Queue[str | Exception] = asyncio.Queue()
 
-    async def follow(query: str, take: Any) -> None:
-        async with aclosing(subscribed(address, secret, query)) as items:
-            async for item in items:
-                queue.put_nowait(take(item))
+    async def follow(query: str, take: Callable[[dict[str, Any]], str]) -> None:
+        try:
+            async with aclosing(subscribed(address, secret, query)) as items:
+                async for item in items:
+                    queue.put_nowait(take(item))
+            queue.put_nowait(WatchError("the server ended the subscription"))
+        except Exception as error:
+            queue.put_nowait(error)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(follow(FLEET, fleet.take_station)),
-            group.create_task(follow(SESSIONS, fleet.take_session)),
-        ]
-        getting = group.create_task(queue.get())
+    tasks = [
+        asyncio.create_task(follow(FLEET, fleet.take_station)),
+        asyncio.create_task(follow(SESSIONS, fleet.take_session)),
+    ]
+    try:
         while True:
-            done, _ = await asyncio.wait({getting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            if getting in done:
-                yield getting.result()
-                getting = group.create_task(queue.get())
-            for task in done & set(tasks):
-                task.result()
-                raise WatchError("the server ended the subscription")
+            line = await queue.get()
+            if isinstance(line, Exception):
+                raise line
+            yield line
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Fleet:

@@ -1,6 +1,7 @@
-"""A charger of OCPP 1.6: it boots, charges with the token DEMO, and stops when it is told to."""
+"""A charger (OCPP 1.6): it charges at once, and starts and stops when it is told to. Ctrl-C unplugs it."""
 
 import asyncio
+import contextlib
 import sys
 from datetime import UTC, datetime
 
@@ -10,12 +11,37 @@ from ocpp.v16 import ChargePoint, call, call_result
 
 
 class Charger(ChargePoint):
-    stopped = asyncio.Event()
+    card = "DEMO"  # who charges; None: nobody
+    meter_wh = 1000
+
+    @on("RemoteStartTransaction")
+    async def remote_start(self, id_tag, **_):
+        self.card = id_tag
+        return call_result.RemoteStartTransaction("Accepted")
 
     @on("RemoteStopTransaction")
-    async def stop(self, transaction_id):
-        self.stopped.set()
-        return call_result.RemoteStopTransaction(status="Accepted")
+    async def remote_stop(self, transaction_id):
+        self.card = None
+        return call_result.RemoteStopTransaction("Accepted")
+
+    async def live(self):
+        await self.call(call.BootNotification("One", "Acme"))
+        while True:
+            if self.card:
+                await self.charge()
+            await asyncio.sleep(0.1)
+
+    async def charge(self):
+        start = await self.call(call.StartTransaction(1, self.card, self.meter_wh, now()))
+        await self.call(call.StatusNotification(1, "NoError", "Charging"))
+        while self.card:
+            await asyncio.sleep(2)
+            self.meter_wh += 4
+            sampled = [{"value": str(self.meter_wh)}, {"value": "7200", "measurand": "Power.Active.Import"}]
+            meter_value = [{"timestamp": now(), "sampled_value": sampled}]
+            await self.call(call.MeterValues(1, meter_value, start.transaction_id))
+        await self.call(call.StopTransaction(self.meter_wh, now(), start.transaction_id, "Remote"))
+        await self.call(call.StatusNotification(1, "NoError", "Available"))
 
 
 def now():
@@ -24,28 +50,9 @@ def now():
 
 async def main(url):
     async with websockets.connect(url, subprotocols=["ocpp1.6"]) as socket:
-        charger, energy_wh = Charger("charger", socket), 0
-        listening = asyncio.create_task(charger.start())
-        await charger.call(call.BootNotification(charge_point_vendor="Acme", charge_point_model="One"))
-        await charger.call(call.StatusNotification(connector_id=1, error_code="NoError", status="Charging"))
-        start = await charger.call(call.StartTransaction(connector_id=1, id_tag="DEMO", meter_start=0, timestamp=now()))
-        print("charging as transaction", start.transaction_id)
-        while not charger.stopped.is_set():
-            await asyncio.sleep(2)
-            energy_wh += 4
-            sampled = [{"value": str(energy_wh)}, {"measurand": "Power.Active.Import", "value": "7200"}]
-            meter_value = [{"timestamp": now(), "sampled_value": sampled}]
-            await charger.call(
-                call.MeterValues(connector_id=1, transaction_id=start.transaction_id, meter_value=meter_value)
-            )
-        await charger.call(
-            call.StopTransaction(
-                transaction_id=start.transaction_id, meter_stop=energy_wh, timestamp=now(), reason="Remote"
-            )
-        )
-        await charger.call(call.StatusNotification(connector_id=1, error_code="NoError", status="Available"))
-        print("stopped at", energy_wh, "Wh")
-        listening.cancel()
+        charger = Charger("charger", socket)
+        await asyncio.gather(charger.start(), charger.live())
 
 
-asyncio.run(main(sys.argv[1]))
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main(sys.argv[1]))

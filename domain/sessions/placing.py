@@ -11,7 +11,8 @@ from domain.work import Work
 async def supersede(work: Work, session: Session) -> None:
     """A new charge on an EVSE ends the one before it, by inference where no stop was heard (ocpp.md 6.4).
 
-    Replayed late, the new one may itself be the older.
+    Replayed late, the new one may itself be the older. One from the future is by a clock that was ahead and has been
+    set right since: it came before.
     """
     if session.evse_number is None:
         return
@@ -22,10 +23,10 @@ async def supersede(work: Work, session: Session) -> None:
         or_(col(Session.stop_at).is_(None), col(Session.started_at) > session.started_at),
     )
     others = (await work.session.exec(query.with_for_update().execution_options(populate_existing=True))).all()
-    later = [other.started_at for other in others if other.started_at > session.started_at]
+    later = [other.started_at for other in others if session.started_at < other.started_at <= work.now]
     session.superseded_at = min(later, default=None)
     for other in others:
-        started_before = other.started_at <= session.started_at
+        started_before = other.started_at not in later
         if started_before and (other.superseded_at is None or other.superseded_at > session.started_at):
             other.superseded_at = session.started_at
             settle(work, other)

@@ -62,14 +62,15 @@ async def keep_stop(work: Work, station_id: UUID, stop: Stop) -> Session | None:
 
 
 async def adopt_stop(work: Work, session: Session) -> None:
-    """The stop of this charge may have come before its start did."""
+    """The stop of this charge may have come before its start did, if the station had no number for it yet."""
     query = (
         select(SessionOrphan)
         .where(
             SessionOrphan.station_id == session.station_id,
             SessionOrphan.kind == OrphanKind.STOP,
             col(SessionOrphan.session_id).is_(None),
-            SessionOrphan.at >= session.started_at,
+            col(SessionOrphan.transaction_id).is_(None),
+            col(SessionOrphan.at).between(session.started_at, work.now),
         )
         .order_by(col(SessionOrphan.at))
     )

@@ -68,25 +68,34 @@ async def report_status(
     error_info: str | None = None,
     vendor_error_code: str | None = None,
 ) -> None:
-    """StatusNotification; no EVSE means the station itself. What is older than what is known changes nothing."""
+    """StatusNotification; no EVSE means the station itself, which is told of as the whole that it is.
+
+    What is older than what is known changes nothing.
+    """
     work.require(Permission.REPORT)
     box = await _box(work, station_id)
     station = box.station
     if evse_number is None or connector_number is None:
-        if _stale(at, station.own_status_at) or (station.own_status, station.error_code) == (status, error_code):
+        if _stale(work, at, station.own_status_at):
+            return
+        if (station.own_status, station.error_code) == (status, error_code):
             return
         station.own_status, station.own_status_at, station.error_code = status, at, error_code
+        box.summarize(at)
+        status = station.status
     else:
         evse = await _evse(work, box, evse_number)
         connector = await _connector(work, box, evse, connector_number)
-        if _stale(at, connector.status_at) or (connector.reported_status, connector.error_code) == (status, error_code):
+        if _stale(work, at, connector.status_at):
+            return
+        if (connector.reported_status, connector.error_code) == (status, error_code):
             return
         connector.reported_status, connector.status_at, connector.error_code = status, at, error_code
         connector.error_info, connector.vendor_error_code = error_info, vendor_error_code
-        if status is StationStatus.AVAILABLE:
+        if status is StationStatus.AVAILABLE and not box.is_occupied(evse):
             evse.charging_state = None
         status = connector.status = shown(status, evse.charging_state)
-    box.summarize(at)
+        box.summarize(at)
     _tell(work, station, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
 
 
@@ -97,25 +106,21 @@ async def report_charging_state(
     work.require(Permission.REPORT)
     box = await _box(work, station_id)
     evse = await _evse(work, box, evse_number)
-    if _stale(at, evse.charging_state_at) or evse.charging_state == state:
+    if _stale(work, at, evse.charging_state_at) or evse.charging_state == state:
         return
     evse.charging_state, evse.charging_state_at = state, at
-    changed = []
-    for connector in box.connectors[evse.id].values():
+    plugs = box.connectors[evse.id].values()
+    changed: list[tuple[int | None, StationStatus]] = []
+    for connector in plugs:
         status = shown(connector.reported_status, state)
         if connector.status != status:
             connector.status = status
-            changed.append(connector.number)
+            changed.append((connector.number, status))
     box.summarize(at)
-    for number in changed:
-        _tell(
-            work,
-            box.station,
-            evse_number=evse_number,
-            connector_number=number,
-            status=box.connectors[evse.id][number].status,
-            at=at,
-        )
+    if not plugs:  # it has not told of any, and the EVSE shows the charge all the same
+        changed.append((None, evse.status))
+    for number, status in changed:
+        _tell(work, box.station, evse_number=evse_number, connector_number=number, status=status, at=at)
 
 
 async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
@@ -132,6 +137,9 @@ class Box:
     station: Station
     evses: dict[int, Evse]
     connectors: dict[UUID, dict[int, Connector]]  # by EVSE and number
+
+    def is_occupied(self, evse: Evse) -> bool:
+        return any(plug.reported_status is StationStatus.OCCUPIED for plug in self.connectors[evse.id].values())
 
     def summarize(self, at: datetime) -> None:
         """EVSEs show what their connectors do, a station what its EVSEs do."""
@@ -181,8 +189,9 @@ async def _connector(work: Work, box: Box, evse: Evse, number: int) -> Connector
     return plugs[number]
 
 
-def _stale(at: datetime, known: datetime | None) -> bool:
-    return known is not None and at < known
+def _stale(work: Work, at: datetime, known: datetime | None) -> bool:
+    """What is known from the future came from a clock that was ahead, and has been set right since."""
+    return known is not None and at < known <= work.now
 
 
 def _tell(

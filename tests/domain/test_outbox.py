@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain import reactions
+from domain import outbox, reactions
 from domain.stations import StationRegistered
 from domain.work import Work
 from tests.factories import a_station
@@ -88,10 +88,10 @@ async def test_a_job_given_out_twice_reacts_once(acme: Tester, seen: Seen) -> No
         await connection.execute(
             text(
                 "insert into pgqueuer (priority, entrypoint, payload, status, headers, created, updated, heartbeat, "
-                "execute_after) values (0, 'relay', :payload, 'queued', cast(:headers as jsonb), "
+                "execute_after) values (0, :relay, :payload, 'queued', cast(:headers as jsonb), "
                 "now(), now(), now(), now())"
             ),
-            {"payload": row.payload, "headers": '{"tenant": "again"}'},
+            {"relay": outbox.RELAY, "payload": row.payload, "headers": '{"tenant": "again"}'},
         )
 
     await acme.relay()
@@ -106,7 +106,10 @@ async def test_a_failing_reaction_is_tried_again_and_what_it_wrote_is_undone(acm
     await acme.relay()
     assert seen.identities == ["CP-1"]
     async with acme.workplace.engine.begin() as connection:
-        await connection.execute(text("update pgqueuer set execute_after = now() where attempts > 0"))
+        await connection.execute(
+            text("update pgqueuer set execute_after = now() where attempts > 0 and headers ->> 'tenant' = :tenant"),
+            {"tenant": str(acme.tenant_id)},
+        )
     await acme.relay()
 
     assert seen.identities == ["CP-1", "CP-1"]

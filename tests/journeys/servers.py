@@ -47,16 +47,17 @@ def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPro
 class Server:
     """One `serve` (or `demo`) from start to end; `environment` is what it was told."""
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **environment: str | None) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.arguments = arguments or ("serve", "--port", "0")
-        self.environment = {
+        told = {
             "VOLTGRAPH_DATA_DIR": str(self.data_dir),
             "VOLTGRAPH_STATION_POLICY": "auto",
             "VOLTGRAPH_LOG_FORMAT": "json",
             **environment,
         }
+        self.environment = {name: value for name, value in told.items() if value is not None}
         self.log = folder / "server.log"
         self.port = 0
         self._process: Any = None

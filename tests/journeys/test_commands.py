@@ -216,7 +216,7 @@ async def test_a_station_that_is_not_there_fails_at_once(base: str, operator: Op
 async def test_the_deadline_ends_a_command_to_a_silent_station(
     environment: dict[str, str], tenant: Tenant, identity: str, tmp_path: Any
 ) -> None:
-    impatient = Server(tmp_path, **environment, VOLTGRAPH_COMMAND_DEADLINE_S="0.5")
+    impatient = Server(tmp_path, **{**environment, "VOLTGRAPH_COMMAND_DEADLINE_S": "1"})
     with running(impatient):
         async with (
             Operator(impatient.url, tenant.secret) as operator,
@@ -228,7 +228,7 @@ async def test_the_deadline_ends_a_command_to_a_silent_station(
             assert (await charger.ordered())[0] == "Reset"
 
     assert command["status"] == "TIMEOUT"
-    assert command["error"] == "the station did not answer within 0.5 s"
+    assert command["error"].startswith("the station did not answer within ")
 
 
 @both_versions

@@ -39,8 +39,7 @@ def pending(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def reject(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
     """The default."""
-    policy = {"VOLTGRAPH_STATION_POLICY": ""}
-    with running(Server(folder / "reject", **environment, **policy)) as server:
+    with running(Server(folder / "reject", **environment, VOLTGRAPH_STATION_POLICY=None)) as server:
         yield server
 
 

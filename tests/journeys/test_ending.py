@@ -204,17 +204,35 @@ async def test_a_port_that_is_in_use_is_named(own: Server, tmp_path: Path, envir
     assert line.startswith(f"voltgraph: VOLTGRAPH_PORT: 127.0.0.1:{own.port} cannot be served on")
 
 
-async def test_commands_find_the_servers_of_a_running_server(own: Server, identity: str) -> None:
-    """And make what it needs where none runs."""
-    running = Tenant.made(own)
-    assert own.run("tenant", "create", running.slug).returncode == 1
-    own.stop()
-    stopped = Tenant.made(own)
-    own.start()
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("VOLTGRAPH_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
+        ("VOLTGRAPH_REDIS_URL", "redis://127.0.0.1:1"),
+        ("VOLTGRAPH_REDIS_URL", "redis://127.0.0.1:port"),
+    ],
+)
+async def test_a_server_that_its_url_does_not_lead_to_is_named(
+    name: str, url: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    refused = Server(tmp_path, **{**environment, name: url}).run("serve", "--port", "0")
 
-    for tenant in (running, stopped):
-        async with Operator(own.url, tenant.secret) as operator:
-            assert await operator.ask("{ me { role tenant { slug } } }") == {
-                "role": "ADMIN",
-                "tenant": {"slug": tenant.slug},
-            }
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"voltgraph: {name}: ")
+
+
+async def test_commands_find_the_servers_of_a_running_server(own: Server, customer: Tenant) -> None:
+    """And start those that they need where none runs."""
+    refused = own.run("tenant", "create", customer.slug)
+    assert (refused.returncode, refused.stderr) == (1, f"voltgraph: tenant {customer.slug} exists already\n")
+    own.stop()
+    own.said("tenant", "create", f"{customer.slug}-2")
+    own.start()
+    secret = own.said("credential", "create", "--tenant", f"{customer.slug}-2", "--role", "VIEWER")
+
+    async with Operator(own.url, secret) as operator:
+        assert await operator.ask("{ me { role tenant { slug } } }") == {
+            "role": "VIEWER",
+            "tenant": {"slug": f"{customer.slug}-2"},
+        }

@@ -117,7 +117,7 @@ async def test_a_subscription_outlives_the_connection_to_redis(
         async with operator.watching(STATUS, ids=[station_id]) as statuses:
             await statuses.until(lambda told: told["evseNumber"] == 1)
             for _ in range(3):
-                assert await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") > 0
+                assert await redis.client_kill_filter(_type="pubsub") > 0
                 await charger.plug_in()
                 await statuses.until(lambda told: (told["evseNumber"], told["status"]) == (1, "PREPARING"))
                 await charger.unplug()
@@ -129,7 +129,7 @@ async def test_commands_go_on_after_redis_hung_up(base: str, operator: Operator,
     async with Charger16.connected(base, identity):
         station_id = (await operator.station(identity))["id"]
         for kind in ("pubsub", "normal"):
-            assert await redis.execute_command("CLIENT", "KILL", "TYPE", kind) > 0
+            assert await redis.client_kill_filter(_type=kind, skipme=True) > 0
             async with asyncio.timeout(30):
                 # until the line is back an order fails, and says why
                 while (command := await operator.ask(reset, id=station_id))["status"] != "ACCEPTED":

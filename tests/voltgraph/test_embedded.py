@@ -40,6 +40,13 @@ processes.LAUNCHER = processes.LAUNCHER.replace('sys.platform == "linux"', "Fals
 """
 
 
+@pytest.fixture(autouse=True)
+def without_named_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is embedded is what nobody has named."""
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"):
+        monkeypatch.delenv(f"VOLTGRAPH_{name}", raising=False)
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Not pytest's `tmp_path`: this one is closed to `nobody`, as whom root's servers run."""

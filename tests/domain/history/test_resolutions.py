@@ -102,6 +102,12 @@ def test_the_day_the_clock_goes_forward_has_23_hours() -> None:
     assert hours(between(local(BERLIN, 2026, 3, 29), local(BERLIN, 2026, 3, 30), "PT6H", BERLIN)) == [5, 6, 6, 6]
 
 
+def test_a_bucket_that_would_begin_in_the_hour_that_is_skipped_begins_after_it() -> None:
+    found = between(local(BERLIN, 2026, 3, 29), local(BERLIN, 2026, 3, 30), "PT45M", BERLIN)
+
+    assert [f"{at.astimezone(BERLIN):%H:%M}" for at in found[2:5]] == ["01:30", "03:00", "03:45"]
+
+
 def test_the_day_the_clock_goes_back_has_25_hours() -> None:
     start, end = local(BERLIN, 2026, 10, 24), local(BERLIN, 2026, 10, 27)
 

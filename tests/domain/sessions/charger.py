@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from domain import sessions, stations
+from domain import outbox, sessions, stations
 from domain.actor import Role
 from domain.events import Envelope
 from domain.page import PageRequest
@@ -132,6 +132,9 @@ async def a_charger(tester: Tester, *, now: float | None = None) -> Charger:
 async def told(tester: Tester) -> list[SessionEvent]:
     """The events of sessions in the outbox, oldest first."""
     async with tester.workplace.engine.connect() as connection:
-        payloads = (await connection.scalars(text("select payload from pgqueuer order by id"))).all()
-    envelopes = [Envelope.decode(payload) for payload in payloads]
-    return [e.event for e in envelopes if e.tenant_id == tester.tenant_id and isinstance(e.event, SessionEvent)]
+        query = text(
+            "select payload from pgqueuer where entrypoint = :relay and headers ->> 'tenant' = :tenant order by id"
+        )
+        payloads = (await connection.scalars(query, {"relay": outbox.RELAY, "tenant": str(tester.tenant_id)})).all()
+    events = [Envelope.decode(payload).event for payload in payloads]
+    return [event for event in events if isinstance(event, SessionEvent)]

@@ -150,14 +150,14 @@ class Teller16:
 
     def __init__(self, charger: Charger, charge: Charge, *, is_answered: bool = True) -> None:
         self.charger, self.charge, self.is_answered = charger, charge, is_answered
-        self.number = "-1"
+        self.number: str | None = None
 
     async def __call__(self, part: int) -> None:
         charge, at = self.charge, self.charge.start_at + part
         if part == 0:
             started = await self.charger.start(at, meter_wh=charge.registers_wh[0], evse=charge.evse)
             if self.is_answered:
-                assert self.number in ("-1", started.session.transaction_id)
+                assert self.number in (None, started.session.transaction_id)
                 self.number = started.session.transaction_id
         elif at == charge.stop_at:
             await self.charger.stop(at, meter_wh=charge.registers_wh[part], transaction_id=self.number, token_uid=CARD)
@@ -187,7 +187,7 @@ async def test_a_charge_of_16_is_one_session_with_its_energy_however_it_is_told(
 @on_real_servers
 @given(tellings(whole=True))
 async def test_a_charge_of_16_that_never_learned_its_number_is_one_session_too(acme: Tester, telling: Telling) -> None:
-    """The answer to the start was lost: everything else names transaction -1, and some of it overtakes the start."""
+    """The answer to the start was lost: everything else names no transaction (-1), and some of it overtakes the start."""
     charger = await a_charger(acme, now=telling.received_at)
 
     session = await told(telling, charger, Teller16(charger, telling.charge, is_answered=False))

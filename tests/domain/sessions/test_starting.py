@@ -201,3 +201,13 @@ async def test_charges_with_another_card_or_much_later_or_from_before_answer_no_
     assert (await charger.start(-60, evse=2)).session.command_id is None
     acme.clock.forward(seconds=121)
     assert (await charger.start(2, evse=3)).session.command_id is None
+
+
+async def test_a_charge_of_a_clock_that_was_ahead_does_not_interrupt_the_next_one(acme: Tester) -> None:
+    charger = await a_charger(acme, now=0)
+    number = (await charger.start(120, meter_wh=1_000)).session.transaction_id
+    await charger.stop(130, meter_wh=2_000, transaction_id=number)
+
+    await charger.start(0, meter_wh=2_000)  # the clock was set right meanwhile
+
+    assert [s.status for s in await charger.sessions()] == [SessionStatus.ACTIVE, SessionStatus.COMPLETED]
