@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from datetime import datetime
 
 import strawberry
@@ -7,11 +7,10 @@ from domain import points
 from domain.bus import Message, Topic
 from domain.page import FIRST_DEFAULT, Page, PageRequest
 from domain.points import OwnerKind, PointKind, PointUpdate, Quality, Reading, ValueType
-from domain.work import Work
 from resolvers.arguments import optional_id
 from resolvers.context import Context, Info
 from resolvers.live import live
-from resolvers.pages import every_page
+from resolvers.pages import every_page, in_parts
 
 strawberry.enum(PointKind, description="Measured, signaled, switched, set (IEC 60870).")
 strawberry.enum(ValueType, description="Whether readings are numbers or texts.")
@@ -94,38 +93,36 @@ class PointWatch:
     async def topics(self) -> list[Topic]:
         """By owner, unless an address is not known yet: its point may come to belong to anybody."""
         if self._addresses is not None:
-            async with self._context.read() as work:
-                found = await points.by_addresses(work, self._addresses)
-            if found.keys() >= set(self._addresses):
-                return points.topics(self._tenant_id, found.values())
+            found = [point for addresses in in_parts(self._addresses) for point in await self._known(addresses)]
+            if {point.address for point in found} >= set(self._addresses):
+                return points.topics(self._tenant_id, found)
         return [points.every_topic(self._tenant_id)]
 
     async def look(self) -> AsyncGenerator[PointUpdate, None]:
         """The latest value of each point that has one."""
         if self._addresses is not None:
-            async with self._context.read() as work:
-                found = await points.by_addresses(work, self._addresses)
-                shown = await _latest(work, list(found.values()))
-            for update in self._fresh(shown):
-                yield update
+            for addresses in in_parts(self._addresses):
+                for update in await self._shown(await self._known(addresses)):
+                    yield update
             return
         async for rows in every_page(self._context, points.listed):
-            async with self._context.read() as work:
-                shown = await _latest(work, rows)
-            for update in self._fresh(shown):
+            for update in await self._shown(rows):
                 yield update
 
     async def translate(self, news: Message) -> Sequence[PointUpdate]:
         return list(self._updates.read(news))
 
-    def _fresh(self, shown: Iterable[PointUpdate]) -> list[PointUpdate]:
+    async def _known(self, addresses: Sequence[str]) -> Sequence[points.Point]:
+        async with self._context.read() as work:
+            return list((await points.by_addresses(work, addresses)).values())
+
+    async def _shown(self, found: Sequence[points.Point]) -> list[PointUpdate]:
+        """In a Work that asks the database nothing: no connection waits for Redis."""
+        async with self._context.read() as work:
+            latest = await points.latest_of(work, [point.id for point in found])
+        shown = (_shown(point, latest[point.id]) for point in found if point.id in latest)
         return [update for update in shown if self._updates.saw(update)]
 
 
-async def _latest(work: Work, shown: Sequence[points.Point]) -> list[PointUpdate]:
-    latest = await points.latest_of(work, [point.id for point in shown])
-    return [
-        PointUpdate(point.address, reading.at, reading.value, reading.text, Quality(reading.quality))
-        for point in shown
-        if (reading := latest.get(point.id)) is not None
-    ]
+def _shown(point: points.Point, reading: points.LatestReading) -> PointUpdate:
+    return PointUpdate(point.address, reading.at, reading.value, reading.text, Quality(reading.quality))

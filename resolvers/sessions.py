@@ -15,7 +15,7 @@ from domain.work import Work
 from resolvers.arguments import optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
-from resolvers.pages import every_page
+from resolvers.pages import every_page, in_parts
 
 RUNNING = (SessionStatus.PENDING, SessionStatus.ACTIVE, SessionStatus.SUSPENDED)
 
@@ -155,8 +155,8 @@ class SessionWatch:
             unseen -= {session.id for session in rows}
             for update in self._shown(SessionUpdateKind.SNAPSHOT, rows):
                 yield update
-        if unseen:
-            for update in self._shown(SessionUpdateKind.SNAPSHOT, await self._read(sorted(unseen))):
+        for ids in in_parts(sorted(unseen)):
+            for update in self._shown(SessionUpdateKind.SNAPSHOT, await self._read(ids)):
                 yield update
 
     async def translate(self, news: Message) -> Sequence[SessionUpdate]:

@@ -18,7 +18,7 @@ from domain.work import Work
 from resolvers.arguments import changes, optional_id, row_id, row_ids
 from resolvers.context import Context, Info
 from resolvers.live import live
-from resolvers.pages import every_page
+from resolvers.pages import every_page, in_parts
 
 TOPICS_MAX = 500  # above this, one listens to the whole tenant and picks
 
@@ -173,8 +173,9 @@ class StatusWatch:
     async def look(self) -> AsyncGenerator[StatusUpdate, None]:
         """Every station and every plug as they are now."""
         if self._wanted is not None:
-            for update in await self._all_of(sorted(self._wanted)):
-                yield update
+            for ids in in_parts(sorted(self._wanted)):
+                for update in await self._all_of(ids):
+                    yield update
             return
         async for rows in every_page(self._context, stations.listed):
             for update in await self._all_of([station.id for station in rows]):

@@ -1,15 +1,10 @@
-from domain import credentials, tenants, users
+from domain import credentials, users
 from domain.actor import Actor
 from resolvers.context import Info
 
 
 async def me(info: Info) -> Actor:
     return info.context.caller
-
-
-async def my_tenant(root: Actor, info: Info) -> tenants.Tenant:
-    async with info.context.read() as work:
-        return await tenants.own(work)
 
 
 async def my_credential(root: Actor, info: Info) -> credentials.Credential | None:

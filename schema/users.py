@@ -4,6 +4,7 @@ import strawberry
 
 from domain import users
 from domain.actor import Actor, Role
+from resolvers import tenants
 from resolvers import users as door
 from schema.tenants import Tenant
 from schema.view import answer, attribute, view
@@ -28,7 +29,7 @@ class Me:
 
     name: str = attribute("Of the credential or user.")
     role: Role = attribute("What they may do.")
-    tenant: Tenant | None = answer(door.my_tenant, "For whom they act.")
+    tenant: Tenant | None = answer(tenants.own, "For whom they act.")
     credential: Annotated["Credential", strawberry.lazy("schema.credentials")] | None = answer(
         door.my_credential, "What they have shown."
     )

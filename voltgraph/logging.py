@@ -18,7 +18,10 @@ def configure(*, log_format: Literal["console", "json"], level: str) -> None:
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # rich's shows locals, and with them secrets
+        )
     )
     tail: list[structlog.typing.Processor] = (
         [structlog.processors.dict_tracebacks, last] if log_format == "json" else [last]

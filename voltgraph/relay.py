@@ -5,105 +5,169 @@ job at once, and a job whose relay died is picked up by another after its heartb
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from time import monotonic
+from uuid import UUID
 
 import asyncpg
 import structlog
-from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
+from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor
 from pgqueuer.db import AsyncpgPoolDriver
-from pgqueuer.models import Job
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.models import Context, Job, TracebackRecord
 from pgqueuer.ports import RepositoryPort
+from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain import actor, outbox
+from domain.errors import Unavailable
 from domain.events import Envelope
-from domain.reactions import SWEEPS, by_name, name_of, reactions_to
+from domain.reactions import SWEEPS, Sweep, by_name, name_of, reactions_to
 from domain.work import Work, Workplace
 from voltgraph.database import plain_url
 
 log = structlog.get_logger()
 
 REACTION = "reaction"
-_BATCH = 100  # jobs per look into the queue
 SWEEP_EVERY_S = 15.0
-_SWEEP_LOCK = 0x73776570
+SWEEP_LOCK = 0x73776570
+HEARTBEAT_S = 30.0  # a job without a sign of life for so long is given to another relay
+GRACE_S = 10.0  # for what runs when the relay stops
+
+_BATCH = 10  # jobs per look into the queue
+_AT_ONCE = 20  # more would only wait for the connections that they share with everybody else
+_LOOK_S = 5.0  # between looks when nobody calls
+_ATTEMPTS = 12  # over some 40 minutes; then a job is held
+_BACK_OFF_MAX = timedelta(minutes=10)
+_REACTION_S = 120.0
+_COMMAND_S = 30.0
+_CONNECT_S = 5.0
+_AGAIN_MIN_S, _AGAIN_MAX_S = 0.5, 5.0  # after the database was lost
+_PRUNE_EVERY_S = 3600.0
+_KEEP = timedelta(days=7)  # longer than the cluster may stand still with a job half done
 _SLOT = "\n"  # between a reaction's name and the envelope in a job's payload
+
+# PgQueuer writes three lines for every job and throws none away.
+_PRUNE_LOG = text(
+    "delete from pgqueuer_log where created < now() - interval '1 day' "
+    "and (traceback is null or created < now() - cast(:keep as interval))"
+)
+_PRUNE_STATISTICS = text("delete from pgqueuer_statistics where created < now() - cast(:keep as interval)")
+_PRUNE_DONE = text("delete from reaction_done where created_at < :before")
 
 
 class Relay:
-    """`async with Relay(...)` runs until left; `drain` runs what is due and returns, for tests."""
+    """Runs while `running()` is entered; `drain` runs what is due and returns, for tests."""
 
-    def __init__(self, workplace: Workplace, database_url: str, *, sweep_every_s: float = SWEEP_EVERY_S) -> None:
+    def __init__(
+        self,
+        workplace: Workplace,
+        database_url: str,
+        *,
+        sweep_every_s: float = SWEEP_EVERY_S,
+        heartbeat_s: float = HEARTBEAT_S,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self.workplace = workplace
-        self._sweep_every_s = sweep_every_s
         self._url = plain_url(database_url)
+        self._sweep_every_s = sweep_every_s
+        self._heartbeat = timedelta(seconds=heartbeat_s)
+        self._grace_s = grace_s
+        self._stopping = asyncio.Event()
         self._manager: QueueManager | None = None
+        self._prune_after_s = monotonic()
+
+    @property
+    def up(self) -> bool:
+        """Whether it takes jobs just now."""
+        return self._manager is not None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        self._stopping.clear()
         tasks = [asyncio.create_task(self._run_forever()), asyncio.create_task(self._sweep_forever())]
         try:
             yield
         finally:
+            self._stopping.set()
             if self._manager is not None:
                 self._manager.shutdown.set()
-            tasks[1].cancel()
-            done, late = await asyncio.wait(tasks, timeout=10)
+            _, late = await asyncio.wait(tasks, timeout=self._grace_s)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*done, *late, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def drain(self) -> None:
         """Run every job that is due, and what follows from it; what is for later stays."""
-        async with asyncpg.create_pool(self._url, min_size=2, max_size=4) as pool:
-            manager = await self._manage(pool)
-            running = asyncio.create_task(manager.run(batch_size=_BATCH))
+        async with self._managed() as manager:
+            running = asyncio.create_task(self._run(manager))
             while not running.done() and (await backlog(self.workplace.engine)).jobs:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # PgQueuer tells nobody that it has nothing left
             manager.shutdown.set()
             await running
 
+    # --- jobs ----------------------------------------------------------------------------------------------------
+
     async def _run_forever(self) -> None:
         """A lost database ends the manager, not the relay."""
-        delay_s = 0.5
-        while self._manager is None or not self._manager.shutdown.is_set():
+        again_s = _AGAIN_MIN_S
+        while not self._stopping.is_set():
             try:
-                async with asyncpg.create_pool(self._url, min_size=2, max_size=6) as pool:
-                    self._manager = await self._manage(pool)
-                    delay_s = 0.5
-                    await self._manager.run(batch_size=_BATCH, shutdown_on_listener_failure=True)
+                async with self._managed() as manager:
+                    self._manager = manager
+                    if not self._stopping.is_set():
+                        again_s = _AGAIN_MIN_S
+                        await self._run(manager)
             except Exception as error:
-                log.warning("relay interrupted", reason=repr(error), again_in_s=delay_s)
+                log.warning("relay interrupted", reason=str(error) or type(error).__name__, again_in_s=again_s)
+            finally:
                 self._manager = None
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 30.0)
+            await self._stopped_within(again_s)
+            again_s = min(again_s * 2, _AGAIN_MAX_S)
 
-    async def _manage(self, pool: asyncpg.Pool) -> QueueManager:
-        driver = AsyncpgPoolDriver(pool)
-        manager = QueueManager(Queries(driver))
-        # PgQueuer probes its listener as it starts, and may do so before it listens: it would wait in vain and give up
-        await driver.add_listener(manager.channel, lambda _: None)
-        retrying = partial(DatabaseRetryEntrypointExecutor, max_attempts=12, max_delay=timedelta(minutes=10))
+    async def _stopped_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._stopping.wait(), seconds)
+        return False
 
-        def executor(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypointExecutor:
-            return retrying(parameters=parameters)
+    async def _run(self, manager: QueueManager) -> None:
+        await manager.run(
+            dequeue_timeout=timedelta(seconds=_LOOK_S),
+            batch_size=_BATCH,
+            max_concurrent_tasks=_AT_ONCE,
+            shutdown_on_listener_failure=True,
+            heartbeat_timeout=self._heartbeat,
+            log_aggregation_interval=timedelta(),  # nobody reads those statistics
+        )
 
-        @manager.entrypoint(outbox.RELAY, on_failure="hold", executor_factory=executor)
-        async def fan_out(job: Job) -> None:
-            await self._fan_out(manager.queries, job)
+    @asynccontextmanager
+    async def _managed(self) -> AsyncIterator[QueueManager]:
+        """A manager with connections of its own, which go when it does, whatever becomes of it."""
+        async with _pool(self._url) as pool:
+            driver = _Driver(pool)
+            manager = QueueManager(_Queries(driver))
+            driver.on_lost = manager.shutdown.set
+            # PgQueuer probes its listener as it starts, and may do so before it listens: it would wait in vain
+            await driver.add_listener(manager.channel, lambda _: None)
+            executor = partial(_Executor, max_attempts=_ATTEMPTS, max_delay=_BACK_OFF_MAX)
 
-        @manager.entrypoint(REACTION, on_failure="hold", executor_factory=executor)
-        async def react(job: Job) -> None:
-            await self._react(job)
+            @manager.entrypoint(outbox.RELAY, on_failure="hold", executor_factory=executor)
+            async def fan_out(job: Job) -> None:
+                await self._fan_out(manager.queries, job)
 
-        return manager
+            @manager.entrypoint(REACTION, on_failure="hold", executor_factory=executor)
+            async def react(job: Job) -> None:
+                await self._react(job)
+
+            yield manager
 
     async def _fan_out(self, queries: RepositoryPort, job: Job) -> None:
         """One job per reaction; repeating it adds none."""
@@ -125,32 +189,64 @@ class Relay:
     async def _react(self, job: Job) -> None:
         name, _, payload = (job.payload or b"").partition(_SLOT.encode())
         reaction, envelope = by_name(name.decode()), Envelope.decode(payload)
-        async with self.workplace.open_work(actor.system(envelope.tenant_id, "relay")) as work:
+        async with (
+            asyncio.timeout(_REACTION_S),
+            self.workplace.open_work(actor.system(envelope.tenant_id, "relay")) as work,
+        ):
             if await _first_time(work, envelope, name.decode()):
                 await reaction(work, envelope.event)
 
+    # --- sweeps --------------------------------------------------------------------------------------------------
+
     async def _sweep_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._sweep_every_s)
+        while not await self._stopped_within(self._sweep_every_s):
             try:
                 await self.sweep()
             except Exception as error:
-                log.warning("sweep interrupted", reason=repr(error))
+                log.warning("sweep interrupted", reason=str(error) or type(error).__name__)
 
     async def sweep(self) -> None:
-        """Look after every tenant once; a cluster's relays take turns."""
-        async with self.workplace.engine.connect() as connection:
-            if not await connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _SWEEP_LOCK}):
+        """Look after every tenant once, and now and then throw away what is old; a cluster's relays take turns."""
+        async with self._turn() as is_ours:
+            if not is_ours:
                 return
+            tenant_ids = await actor.tenant_ids(self.workplace.engine)
+            for look_after in SWEEPS:
+                await self._for_each(tenant_ids, look_after)
+            if monotonic() >= self._prune_after_s:
+                await self._prune(tenant_ids)
+                self._prune_after_s = monotonic() + _PRUNE_EVERY_S
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[bool]:
+        """Whether no other relay of the cluster sweeps; none does until this is left."""
+        async with self.workplace.engine.connect() as connection:
+            is_ours = bool(await connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": SWEEP_LOCK}))
             await connection.commit()
             try:
-                for tenant_id in await actor.tenant_ids(self.workplace.engine):
-                    for look_after in SWEEPS:
-                        async with self.workplace.open_work(actor.system(tenant_id, "sweep")) as work:
-                            await look_after(work)
+                yield is_ours
             finally:
-                await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _SWEEP_LOCK})
-                await connection.commit()
+                if is_ours:
+                    await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": SWEEP_LOCK})
+                    await connection.commit()
+
+    async def _for_each(self, tenant_ids: Sequence[UUID], look_after: Sweep) -> None:
+        """One tenant's trouble is no other's; what is unavailable is so for all of them."""
+        for tenant_id in tenant_ids:
+            try:
+                async with self.workplace.open_work(actor.system(tenant_id, "sweep")) as work:
+                    await look_after(work)
+            except Unavailable as error:
+                log.warning("sweep interrupted", sweep=look_after.__name__, reason=error.message)
+                return
+            except Exception:
+                log.exception("sweep failed", sweep=look_after.__name__, tenant=str(tenant_id))
+
+    async def _prune(self, tenant_ids: Sequence[UUID]) -> None:
+        async with self.workplace.engine.begin() as connection:
+            await connection.execute(_PRUNE_LOG, {"keep": _KEEP})
+            await connection.execute(_PRUNE_STATISTICS, {"keep": _KEEP})
+        await self._for_each(tenant_ids, _forget_done)
 
 
 async def _first_time(work: Work, envelope: Envelope, name: str) -> bool:
@@ -164,6 +260,10 @@ async def _first_time(work: Work, envelope: Envelope, name: str) -> bool:
         {"now": work.now, "event_id": envelope.id, "reaction": name},
     )
     return done.first() is not None
+
+
+async def _forget_done(work: Work) -> None:
+    await (await work.session.connection()).execute(_PRUNE_DONE, {"before": work.now - _KEEP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +282,75 @@ async def backlog(engine: AsyncEngine) -> Backlog:
                coalesce(extract(epoch from now() - min(execute_after)
                    filter (where status in ('queued', 'picked') and execute_after <= now())), 0) as lag_s,
                count(*) filter (where status = 'failed') as held
-        from pgqueuer
+        from pgqueuer where entrypoint in (:relay, :reaction)
         """
     )
     async with engine.connect() as connection:
-        row = (await connection.execute(query)).one()
+        row = (await connection.execute(query, {"relay": outbox.RELAY, "reaction": REACTION})).one()
     return Backlog(jobs=row.jobs, lag_s=round(float(row.lag_s), 3), held=row.held)
+
+
+# --- PgQueuer, where it would lose a job or the line -----------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _pool(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connects when it is needed; closed in any case, also with connections that nobody gives back any more."""
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=5,
+        timeout=_CONNECT_S,
+        command_timeout=_COMMAND_S,
+        server_settings={"application_name": f"voltgraph relay {os.getpid()}"},
+    )
+    await pool
+    try:
+        yield pool
+    finally:
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.wait_for(pool.close(), _CONNECT_S)
+
+
+class _Driver(AsyncpgPoolDriver):
+    """Says at once that the connection that listens is gone: PgQueuer would notice half a minute later."""
+
+    on_lost: Callable[[], None]
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        if self._listener_connection is not None:
+            self._listener_connection.add_termination_listener(self._lost)
+
+    def _lost(self, _connection: object) -> None:
+        self.on_lost()
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await super().__aexit__()
+
+
+class _Queries(Queries):
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        """PgQueuer would hold a job that it cannot put back. Left alone, it is taken up when its heartbeat is stale."""
+        try:
+            await super().retry_job(job, delay, traceback_record)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("job not put back", **_labels(job), reason=str(error) or type(error).__name__)
+
+
+class _Executor(DatabaseRetryEntrypointExecutor):
+    async def execute(self, job: Job, context: Context) -> None:
+        try:
+            await super().execute(job, context)
+        except asyncio.CancelledError:
+            # the relay stops; PgQueuer would count the job as called off, and delete it
+            raise RetryRequested(delay=timedelta(), reason="the relay stopped") from None
+        except RetryRequested as again:
+            log.warning("job failed", **_labels(job), attempt=job.attempts + 1, reason=again.reason)
+            raise
+
+
+def _labels(job: Job) -> dict[str, object]:
+    headers = job.headers or {}
+    return {"job": job.id, "tenant": headers.get("tenant"), "of": headers.get("reaction") or headers.get("type")}

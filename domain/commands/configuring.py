@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from domain import stations
 from domain.actor import Actor
 from domain.commands.models import Command, CommandKind, CommandStatus
 from domain.commands.service import deliver, request
@@ -29,7 +28,7 @@ async def configure(workplace: Workplace, actor: Actor, *, station_id: UUID, wan
         reasons = "; ".join(f"{key}: {error}" for key, error in refused.items())
         raise Conflict(f"the station did not take {reasons}", refused=refused)
     async with workplace.open_work(actor, read_only=True) as work:
-        return await stations.by_id(work, station_id)
+        return await work.get(Station, station_id)
 
 
 def written(key: str, value: Any) -> str:

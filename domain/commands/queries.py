@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import func, or_
 from sqlmodel import col, select
 
+from domain.actor import Permission
 from domain.commands.models import Command, CommandKind, CommandStatus
 from domain.work import Work
 
@@ -13,15 +14,18 @@ _REMEMBERED = timedelta(seconds=120)
 
 
 async def by_id(work: Work, command_id: UUID) -> Command:
+    work.require(Permission.VIEW)
     return await work.get(Command, command_id)
 
 
 async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Command]:
+    work.require(Permission.VIEW)
     return (await work.session.exec(select(Command).where(col(Command.id).in_(ids)))).all()
 
 
 async def unfinished(work: Work) -> Sequence[Command]:
     """Orders whose end is not known yet, oldest first."""
+    work.require(Permission.VIEW)
     query = select(Command).where(col(Command.completed_at).is_(None))
     return (await work.session.exec(query.order_by(col(Command.created_at), col(Command.id)))).all()
 

@@ -1,7 +1,6 @@
 """API secrets of machines."""
 
 from domain.credentials.models import Credential as Credential
-from domain.credentials.queries import by_id as by_id
 from domain.credentials.queries import by_ids as by_ids
 from domain.credentials.queries import listed as listed
 from domain.credentials.secrets import SecretKey as SecretKey

@@ -14,9 +14,6 @@ async def listed(work: Work, request: PageRequest) -> Page[Credential]:
     return await page(work, select(Credential), request, at=col(Credential.created_at), row_id=col(Credential.id))
 
 
-async def by_id(work: Work, credential_id: UUID) -> Credential:
-    return await work.get(Credential, credential_id)
-
-
 async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Credential]:
+    work.require(Permission.VIEW)
     return (await work.session.exec(select(Credential).where(col(Credential.id).in_(ids)))).all()

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from domain.actor import Permission, Role
+from domain.actor import PERMISSIONS, Permission, Role
 from domain.credentials.models import Credential
 from domain.credentials.secrets import SecretKey, digest, new_secret
 from domain.errors import Invalid
@@ -19,10 +19,15 @@ async def create(
     scopes: Sequence[Permission] = (),
     expires_at: datetime | None = None,
 ) -> tuple[Credential, str]:
-    """A credential and its secret, which is shown this once. `scopes` narrow what the role may do; none = all of it."""
+    """A credential and its secret, which is shown this once. `scopes` narrow what the role may do; none = all of it.
+
+    It may no more than whoever makes it.
+    """
     work.require(Permission.MANAGE)
     if role not in _ISSUABLE:
         raise Invalid(f"a credential is {', '.join(_ISSUABLE)}, not {role}", field="role")
+    for permission in sorted(PERMISSIONS[role].intersection(scopes or Permission)):
+        work.require(permission)
     if not name.strip():
         raise Invalid("a credential needs a name", field="name")
     if expires_at is not None and expires_at <= work.now:

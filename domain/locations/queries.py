@@ -10,10 +10,12 @@ from domain.work import Work
 
 
 async def by_id(work: Work, location_id: UUID) -> Location:
+    work.require(Permission.VIEW)
     return await work.get(Location, location_id)
 
 
 async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Location]:
+    work.require(Permission.VIEW)
     return (await work.session.exec(select(Location).where(col(Location.id).in_(ids)))).all()
 
 

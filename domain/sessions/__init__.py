@@ -26,7 +26,6 @@ from domain.sessions.queries import by_command_ids as by_command_ids
 from domain.sessions.queries import by_id as by_id
 from domain.sessions.queries import by_ids as by_ids
 from domain.sessions.queries import listed as listed
-from domain.sessions.queries import open_on as open_on
 from domain.sessions.queries import orphans as orphans
 from domain.sessions.reporting import Reported as Reported
 from domain.sessions.reporting import Stage as Stage

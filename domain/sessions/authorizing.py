@@ -53,6 +53,20 @@ async def authorize(
 ) -> Authorization:
     """`evse_number` and `transaction_id`, as far as they are known, are what the token is shown for."""
     work.require(Permission.REPORT)
+    return await judge(
+        work, token_uid=token_uid, station_id=station_id, evse_number=evse_number, transaction_id=transaction_id
+    )
+
+
+async def judge(
+    work: Work,
+    *,
+    token_uid: str | None,
+    station_id: UUID,
+    evse_number: int | None = None,
+    transaction_id: str | None = None,
+) -> Authorization:
+    """For use-cases that have asked for a permission of their own."""
     token = await tokens.find(work, token_uid) if token_uid else None
     if token is None:
         return Authorization(AuthorizationStatus.INVALID)

@@ -41,11 +41,19 @@ async def unfinished(work: Work, *, station_id: UUID, evse_number: int, at: date
     return await _held(work, query)
 
 
-async def unstopped(work: Work, *, station_id: UUID, evse_number: int | None = None) -> Sequence[Session]:
+async def running(work: Work, *, station_id: UUID) -> Sequence[Session]:
+    query = select(Session).where(Session.station_id == station_id)
+    query = query.where(col(Session.stop_at).is_(None), col(Session.ended_at).is_(None))  # the index knows the first
+    return (await work.session.exec(_holding(query))).all()
+
+
+async def unstopped(work: Work, *, station_id: UUID, heard_since: datetime) -> Sequence[Session]:
     """Those that no station has stopped, newest first: running, or over by inference."""
-    query = select(Session).where(Session.station_id == station_id, col(Session.stop_at).is_(None))
-    if evse_number is not None:
-        query = query.where(Session.evse_number == evse_number)
+    query = select(Session).where(
+        Session.station_id == station_id,
+        col(Session.stop_at).is_(None),
+        func.greatest(Session.started_at, Session.sampled_at) >= heard_since,
+    )
     return (await work.session.exec(_holding(query.order_by(col(Session.started_at).desc())))).all()
 
 

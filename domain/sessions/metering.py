@@ -40,17 +40,18 @@ async def meter(
 
 async def suspend(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
     """The vehicle, or the station, has stopped drawing; the charge goes on (StatusNotification of 1.6)."""
+    work.require(Permission.REPORT)
     return await _report_state(work, station_id, evse_number, ChargingState.SUSPENDED_EV, at)
 
 
 async def resume(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
+    work.require(Permission.REPORT)
     return await _report_state(work, station_id, evse_number, ChargingState.CHARGING, at)
 
 
 async def _report_state(
     work: Work, station_id: UUID, evse_number: int, state: ChargingState, at: datetime
 ) -> Session | None:
-    work.require(Permission.REPORT)
     session = await finding.unfinished(work, station_id=station_id, evse_number=evse_number, at=at)
     if session is None:
         return None

@@ -6,7 +6,7 @@ from domain import commands, tokens
 from domain.actor import Permission
 from domain.commands import Command, CommandKind
 from domain.errors import Conflict, Invalid
-from domain.sessions.authorizing import AuthorizationStatus, authorize
+from domain.sessions.authorizing import AuthorizationStatus, judge
 from domain.sessions.models import Session
 from domain.stations import Station
 from domain.work import Work
@@ -19,7 +19,7 @@ async def request_start(work: Work, *, station_id: UUID, token_uid: str, evse_nu
         raise Invalid(f"evseNumber begins at 1, not at {evse_number}", field="evseNumber")
     station = await work.get(Station, station_id)
     token = await tokens.by_uid(work, token_uid)
-    authorization = await authorize(work, token_uid=token.uid, station_id=station.id, evse_number=evse_number)
+    authorization = await judge(work, token_uid=token.uid, station_id=station.id, evse_number=evse_number)
     if authorization.status is not AuthorizationStatus.ACCEPTED:
         raise Conflict(f"token {token.uid} may not charge: {authorization.status}", status=authorization.status)
     return await commands.request(

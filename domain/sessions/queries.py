@@ -50,21 +50,12 @@ async def listed(
     if token_uid is not None:
         query = query.where(func.lower(Session.token_uid) == token_uid.strip().lower())
     if status:
-        query = query.where(col(Session.status).in_(status))
+        query = query.where(col(Session.status).in_(set(status)))
     if started_from is not None:
         query = query.where(Session.started_at >= started_from)
     if started_to is not None:
         query = query.where(Session.started_at < started_to)
     return await page(work, query, request, at=col(Session.started_at), row_id=col(Session.id))
-
-
-async def open_on(work: Work, station_id: UUID, evse_number: int | None = None) -> Sequence[Session]:
-    """What goes on at a station, or on one of its EVSEs, the last started first."""
-    work.require(Permission.VIEW)
-    query = select(Session).where(Session.station_id == station_id, col(Session.ended_at).is_(None))
-    if evse_number is not None:
-        query = query.where(Session.evse_number == evse_number)
-    return (await work.session.exec(query.order_by(col(Session.started_at).desc()))).all()
 
 
 async def orphans(work: Work, request: PageRequest) -> Page[SessionOrphan]:

@@ -46,8 +46,8 @@ async def interrupt_unheard(work: Work, booted: StationBooted) -> None:
     A stop that comes after all completes them with its true values.
     """
     work.require(Permission.REPORT)
-    for session in await finding.unstopped(work, station_id=booted.station_id):
-        if session.ended_at is None and session.updated_at < booted.booted_at:
+    for session in await finding.running(work, station_id=booted.station_id):
+        if session.updated_at < booted.booted_at:
             # a station's clock may be ahead of ours: what it said before the boot is no sign of life after it
             told = (booted.booted_at, session.sampled_at, session.charging_state_at)
             session.silent_since = max(at for at in told if at is not None)

@@ -40,7 +40,8 @@ async def keep_stop(work: Work, station_id: UUID, stop: Stop) -> Session | None:
     known = (await work.session.exec(query)).first()
     if known is not None:
         return await work.session.get(Session, known.session_id) if known.session_id else None
-    session = _best(await finding.unstopped(work, station_id=station_id), stop)
+    heard_since = stop.at - _LONGEST_SILENCE
+    session = _best(await finding.unstopped(work, station_id=station_id, heard_since=heard_since), stop)
     work.add(
         SessionOrphan(
             station_id=station_id,

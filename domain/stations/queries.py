@@ -13,10 +13,12 @@ from domain.work import Work
 
 
 async def by_id(work: Work, station_id: UUID) -> Station:
+    work.require(Permission.VIEW)
     return await work.get(Station, station_id)
 
 
 async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Station]:
+    work.require(Permission.VIEW)
     return (await work.session.exec(select(Station).where(col(Station.id).in_(ids)))).all()
 
 
@@ -26,6 +28,7 @@ async def find(work: Work, identity: str) -> Station | None:
 
 
 async def by_identity(work: Work, identity: str) -> Station:
+    work.require(Permission.VIEW)
     station = await find(work, identity)
     if station is None:
         raise NotFound(f"station {identity} does not exist", identity=identity)
@@ -45,7 +48,7 @@ async def listed(
     work.require(Permission.VIEW)
     query = select(Station)
     if status:
-        query = query.where(col(Station.status).in_(status))
+        query = query.where(col(Station.status).in_(set(status)))
     if online is not None:
         live = col(Station.id).in_(await work.port(Presence).online(work.tenant_id))  # type: ignore[type-abstract]
         query = query.where(live if online else ~live)
@@ -59,11 +62,13 @@ async def listed(
 
 async def evses_of(work: Work, station_ids: Sequence[UUID]) -> Sequence[Evse]:
     """EVSEs of several stations, by number."""
+    work.require(Permission.VIEW)
     query = select(Evse).where(col(Evse.station_id).in_(station_ids)).order_by(col(Evse.number))
     return (await work.session.exec(query)).all()
 
 
 async def connectors_of(work: Work, evse_ids: Sequence[UUID]) -> Sequence[Connector]:
     """Connectors of several EVSEs, by number."""
+    work.require(Permission.VIEW)
     query = select(Connector).where(col(Connector.evse_id).in_(evse_ids)).order_by(col(Connector.number))
     return (await work.session.exec(query)).all()

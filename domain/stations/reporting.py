@@ -1,10 +1,12 @@
 """What stations say of themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from domain.actor import Permission
@@ -14,30 +16,36 @@ from domain.stations.presence import Presence
 from domain.work import Work
 
 
-async def connected(work: Work, *, station_id: UUID, ocpp_version: str) -> Station:
-    """A socket of the station is live."""
+async def connected(work: Work, *, station_ids: Collection[UUID], ocpp_version: str) -> None:
+    """Sockets of these stations are live. Many at once, for a restart brings back thousands."""
     work.require(Permission.REPORT)
-    station = await work.get(Station, station_id, lock=True)
-    station.ocpp_version = ocpp_version
-    station.last_seen_at = work.now
-    work.emit(StationConnected(station_id=station.id, ocpp_version=ocpp_version))
-    return station
+    change = {"ocpp_version": ocpp_version, "last_seen_at": work.now}
+    for station_id in await _change(work, station_ids, change):
+        work.emit(StationConnected(station_id=station_id, ocpp_version=ocpp_version))
 
 
-async def disconnected(work: Work, *, station_id: UUID, seen_at: datetime | None = None) -> None:
-    """The last socket of the station is gone. The station may be gone with it."""
+async def disconnected(work: Work, *, station_ids: Collection[UUID], seen_at: datetime | None = None) -> None:
+    """The last sockets of these stations are gone, and the stations perhaps with them."""
     work.require(Permission.REPORT)
-    station = await work.session.get(Station, station_id, with_for_update=True)
-    if station is None:
-        return
-    station.last_seen_at = max(filter(None, (seen_at, station.last_seen_at)), default=None)
-    work.emit(StationDisconnected(station_id=station_id))
+    change = {"last_seen_at": func.greatest(Station.last_seen_at, seen_at)}
+    for station_id in await _change(work, station_ids, change):
+        work.emit(StationDisconnected(station_id=station_id))
+
+
+async def _change(work: Work, station_ids: Collection[UUID], values: Mapping[str, Any]) -> Sequence[UUID]:
+    """Answers those that exist. They are locked in one order, so that two processes do not wait for each other."""
+    known = select(Station.id).where(col(Station.id).in_(station_ids)).order_by(col(Station.id)).with_for_update()
+    found = (await work.session.exec(known)).all()
+    await work.session.exec(update(Station).where(col(Station.id).in_(found)).values(values))
+    return found
 
 
 async def forget_lost(work: Work) -> None:
     """Stations whose process died without a word: their lease has run out, so they went offline."""
-    for station_id in await work.port(Presence).expired(work.tenant_id):  # type: ignore[type-abstract]
-        await disconnected(work, station_id=station_id)
+    work.require(Permission.REPORT)
+    lost = await work.port(Presence).expired(work.tenant_id)  # type: ignore[type-abstract]
+    if lost:
+        await disconnected(work, station_ids=lost)
 
 
 async def boot(work: Work, *, station_id: UUID, reason: str | None = None, **identity: str | None) -> Station:
@@ -125,6 +133,7 @@ async def report_charging_state(
 
 async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
     """What the station told of its configuration, or took of ours."""
+    work.require(Permission.CONTROL)
     station = await work.get(Station, station_id, lock=True)
     station.configuration = {**station.configuration, **values}
     return station

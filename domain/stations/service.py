@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.credentials import SecretKey, digest
@@ -37,11 +38,11 @@ async def register(
         raise Invalid(
             f"{identity!r} is no station identity: 1 to 48 of A-Z a-z 0-9 * _ = : + | @ . -", field="identity"
         )
-    if await queries.find(work, identity) is not None:
-        raise Conflict(f"station {identity} exists already", identity=identity)
     if location_id is not None:
         await work.get(Location, location_id)
-    station = await _insert(work, identity=identity, registration=registration)
+    station, is_new = await _insert(work, identity=identity, registration=registration)
+    if not is_new:
+        raise Conflict(f"station {identity} exists already", identity=identity)
     station.name = name
     station.location_id = location_id
     station.password_hash = None if password is None else _hashed(work, password)
@@ -93,20 +94,21 @@ async def _admit_unknown(work: Work, identity: str) -> Station:
     if work.read_only:
         raise Forbidden("an unknown station is registered on admission: open a work that may write")
     accepted = policy is UnknownPolicy.AUTO
-    return await _insert(
+    station, _ = await _insert(
         work, identity=identity, registration=Registration.ACCEPTED if accepted else Registration.PENDING
     )
+    return station
 
 
-async def _insert(work: Work, *, identity: str, registration: Registration) -> Station:
-    """Race-free: two sockets of one new station arrive together."""
+async def _insert(work: Work, *, identity: str, registration: Registration) -> tuple[Station, bool]:
+    """The station of that name, and whether it is new: two sockets of one new station arrive together."""
     fresh = Station(identity=identity, registration=registration, created_at=work.now)
-    statement = insert(Station).values(fresh.model_dump(exclude={"series"})).on_conflict_do_nothing()
-    created = (await work.session.exec(statement.returning(Station.__table__.c.id))).first()  # type: ignore[attr-defined]
-    station = await queries.by_identity(work, identity)
+    statement = insert(Station).values(fresh.model_dump()).on_conflict_do_nothing().returning(col(Station.id))
+    created = (await work.session.exec(statement)).first()
+    station = (await work.session.exec(select(Station).where(Station.identity == identity))).one()
     if created is not None:
         work.emit(StationRegistered(station_id=station.id, identity=identity))
-    return station
+    return station, created is not None
 
 
 def _hashed(work: Work, password: str) -> bytes:

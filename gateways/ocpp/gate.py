@@ -1,5 +1,7 @@
 """Who is let in: the address names tenant and station, the domain decides."""
 
+from uuid import UUID
+
 from domain.actor import Actor, Role, tenant_by_slug
 from domain.errors import NotFound, Unauthenticated
 from domain.stations import admit
@@ -12,13 +14,12 @@ class HouseGate:
 
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
+        self._tenants: dict[str, UUID] = {}  # a slug keeps its tenant, and only known ones are kept
 
     async def admit(
         self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str
     ) -> Admission:
-        tenant_id = await tenant_by_slug(self._workplace.engine, tenant_slug)
-        if tenant_id is None:
-            raise NotFound(f"tenant {tenant_slug} does not exist")
+        tenant_id = await self._tenant(tenant_slug)
         if basic is not None and basic[0] != identity:
             raise Unauthenticated("the user name must be the station's identity")
         actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)
@@ -29,3 +30,11 @@ class HouseGate:
             tenant_id=tenant_id,
             station_id=station.id,
         )
+
+    async def _tenant(self, slug: str) -> UUID:
+        if slug not in self._tenants:
+            tenant_id = await tenant_by_slug(self._workplace.engine, slug)
+            if tenant_id is None:
+                raise NotFound(f"tenant {slug} does not exist")
+            self._tenants[slug] = tenant_id
+        return self._tenants[slug]

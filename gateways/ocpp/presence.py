@@ -7,11 +7,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from domain import stations
-from domain.actor import system
 from domain.errors import DomainError, Unavailable
 from domain.stations import Hold, Presence
 from domain.work import Workplace
+from gateways.ocpp.crowd import Crowd
 from gateways.ocpp.link import Admission
 from gateways.ocpp.registry import Sockets
 from gateways.ocpp.socket import StationSocket
@@ -38,6 +37,7 @@ class Attendance:
         self._lease_s = lease_s
         self._holds: dict[StationSocket, Hold] = {}
         self._heard: set[tuple[UUID, UUID]] = set()
+        self._crowd = Crowd(workplace)
 
     @property
     def _presence(self) -> Presence:
@@ -45,17 +45,17 @@ class Attendance:
 
     async def connected(self, admission: Admission, socket: StationSocket) -> None:
         hold = (admission.tenant_id, admission.station_id, f"{self._process_id}/{uuid4().hex[:12]}")
-        self._holds[socket] = hold
+        previous = None
         try:
             previous = await self._presence.claim(*hold, self._lease_s)
             await self._presence.touch([hold[:2]])
         except Unavailable as error:
             # the next beat claims it; until then this process alone knows
             log.warning("presence not told", station=socket.identity, reason=error.message)
-        else:
-            await self._replace(hold, previous)
-        async with self._workplace.open_work(admission.actor) as work:
-            await stations.connected(work, station_id=admission.station_id, ocpp_version=socket.version.value)
+        finally:
+            self._holds[socket] = hold  # not before: a beat would find it held by the one that it replaces
+        await self._replace(hold, previous)
+        await self._crowd.came(hold[0], hold[1], socket.version.value)
 
     async def _replace(self, hold: Hold, previous: str | None) -> None:
         if previous is not None:
@@ -66,8 +66,7 @@ class Attendance:
         hold = self._holds.pop(socket, None)
         if hold is None or not await self._released(hold, socket):
             return
-        async with self._workplace.open_work(admission.actor) as work:
-            await stations.disconnected(work, station_id=admission.station_id, seen_at=work.now)
+        await self._crowd.went(hold[0], hold[1])
 
     async def _released(self, hold: Hold, socket: StationSocket) -> bool:
         """Whether nobody else holds the station now."""
@@ -131,8 +130,8 @@ class Attendance:
     async def _lost(self, hold: Hold, socket: StationSocket) -> None:
         """Taken over by a newer socket elsewhere: ours goes. Or forgotten by Redis: it is claimed again."""
         holder = await self._presence.holder(*hold[:2])
-        if socket not in self._holds or holder == hold[2]:
-            return  # it has come or gone while we asked
+        if socket not in self._holds:
+            return  # it has gone while we asked
         if holder is not None:
             await self.evicted(*hold)
             return
@@ -140,5 +139,4 @@ class Attendance:
         if socket not in self._holds:
             await self._presence.release(*hold)
             return
-        async with self._workplace.open_work(system(hold[0])) as work:
-            await stations.connected(work, station_id=hold[1], ocpp_version=socket.version.value)
+        await self._crowd.came(hold[0], hold[1], socket.version.value)

@@ -135,8 +135,12 @@ class Server:
 
     def workers(self) -> set[int]:
         """Its child processes that serve."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return {int(pid) for pid in children if b"\0worker\0" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+        return self.children("\0worker\0")
+
+    def children(self, command: str) -> set[int]:
+        """Those with this in their command line."""
+        pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return {int(pid) for pid in pids if command in Path(f"/proc/{pid}/cmdline").read_text()}
 
     def holder(self, client_port: int) -> int:
         """The process at the other end of a connection from this port of ours."""

@@ -68,7 +68,7 @@ async def test_without_a_credential_every_field_says_so(server: Server) -> None:
     assert refused.value.codes == ["UNAUTHENTICATED"]
 
 
-@pytest.mark.parametrize("shown", ["Bearer nonsense", "Bearer vg_" + "A" * 43, "Basic YTpi", "Bearer"])
+@pytest.mark.parametrize("shown", ["Bearer nonsense", "Bearer vg_" + "A" * 43, "Basic YTpi"])
 async def test_a_wrong_credential_is_refused_before_anything_is_asked(server: Server, shown: str) -> None:
     async with Operator(server.url, None) as nobody:
         nobody._http.headers["Authorization"] = shown

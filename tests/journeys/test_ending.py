@@ -1,18 +1,16 @@
 """How a server ends and comes back: what it has acknowledged is there."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
-from tests.journeys.chargers import SILENCE, Bare, CallError, Charger16, hung_up, now, written
+from tests.journeys.chargers import SILENCE, Bare, Charger16, hung_up, now, written
 from tests.journeys.clients import Operator, Tenant
+from tests.journeys.ledger import Ledger, assert_kept, charge_for_ever
 from tests.journeys.servers import Server, running
 
 pytestmark = pytest.mark.anyio
@@ -21,80 +19,7 @@ RESTARTING = 1012
 GUARD_S = 60.0
 
 RESET = "mutation ($id: ID!) { sendCommand(stationId: $id, command: { reset: { type: SOFT } }) { status error } }"
-SESSIONS = """
-query ($i: String!) { sessions(first: 500, filter: { stationIdentity: $i }) { nodes {
-  transactionId status energyWh
-} pageInfo { hasNextPage } } }
-"""
-HISTORY = """
-query ($p: [String!]!, $from: DateTime!, $to: DateTime!) { history(points: $p, from: $from, to: $to) {
-  timestamps series { values }
-} }
-"""
-
-
-@dataclass
-class Ledger:
-    """What one charger was told is taken."""
-
-    identity: str
-    began: datetime = field(default_factory=lambda: now() - timedelta(minutes=4))
-    started: set[str] = field(default_factory=set)
-    stopped: dict[str, float] = field(default_factory=dict)
-    readings: dict[datetime, float] = field(default_factory=dict)
-    enough: asyncio.Event = field(default_factory=asyncio.Event)
-    _ticks: int = 0
-
-    def tick(self) -> datetime:
-        """A time of its own for each message."""
-        self._ticks += 1
-        return self.began + timedelta(milliseconds=self._ticks)
-
-
-async def charge_for_ever(base: str, ledger: Ledger) -> int:
-    """Charge after charge, until the server hangs up; with which code it does."""
-    async with Bare.connected(base, ledger.identity) as charger:
-        with suppress(ConnectionClosed):
-            while True:
-                with suppress(CallError):  # no acknowledgement: its database may go before it does
-                    await _charge(charger, ledger)
-                if len(ledger.stopped) == 5:
-                    ledger.enough.set()
-    assert charger.connection.close_code is not None
-    return charger.connection.close_code
-
-
-async def _charge(charger: Bare, ledger: Ledger) -> None:
-    start = {"connectorId": 1, "idTag": "NOBODY", "meterStart": 0, "timestamp": written(ledger.tick())}
-    number = (await charger.call("StartTransaction", start))["transactionId"]
-    ledger.started.add(str(number))
-    for wh in (100, 200, 300):
-        at = ledger.tick()
-        entry = {"timestamp": written(at), "sampledValue": [{"value": str(wh)}]}
-        values = {"connectorId": 1, "transactionId": number, "meterValue": [entry]}
-        await charger.call("MeterValues", values)
-        ledger.readings[at] = wh
-    stop = {"transactionId": number, "meterStop": 400, "timestamp": written(ledger.tick())}
-    await charger.call("StopTransaction", stop)
-    ledger.stopped[str(number)] = 400
-
-
-async def assert_kept(operator: Operator, ledger: Ledger) -> None:
-    """All that was acknowledged is there, once."""
-    found = await operator.ask(SESSIONS, i=ledger.identity)
-    assert not found["pageInfo"]["hasNextPage"]
-    kept = {node["transactionId"]: node for node in found["nodes"]}
-    assert len(kept) == len(found["nodes"])
-    assert ledger.started <= kept.keys()
-    for transaction_id, energy_wh in ledger.stopped.items():
-        assert (kept[transaction_id]["status"], kept[transaction_id]["energyWh"]) == ("COMPLETED", energy_wh)
-    history = await operator.ask(
-        HISTORY,
-        p=[f"station/{ledger.identity}/1/Energy.Active.Import.Register"],
-        **{"from": written(ledger.began), "to": written(ledger.tick())},
-    )
-    rows = zip(history["timestamps"], history["series"][0]["values"], strict=True)
-    assert ledger.readings.items() <= {datetime.fromisoformat(at): wh for at, wh in rows}.items()
+SESSIONS = "query ($i: String!) { sessions(filter: { stationIdentity: $i }) { nodes { transactionId } } }"
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +57,7 @@ async def test_nothing_that_was_acknowledged_is_lost(
 
     async with asyncio.timeout(GUARD_S):
         charging = [asyncio.create_task(charge_for_ever(base, ledger)) for ledger in ledgers]
-        for ledger in ledgers:
-            await ledger.enough.wait()
+        await asyncio.gather(*(ledger.more(5) for ledger in ledgers))
         own.signal(ending)
         codes = await asyncio.gather(*charging)
     code = own.wait()
@@ -202,6 +126,35 @@ async def test_a_port_that_is_in_use_is_named(own: Server, tmp_path: Path, envir
     assert refused.returncode == 2
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"voltgraph: VOLTGRAPH_PORT: 127.0.0.1:{own.port} cannot be served on")
+
+
+async def test_charges_are_taken_while_redis_is_away(own: Server, customer: Tenant, identity: str) -> None:
+    """Only viewers have to wait."""
+    base = f"{own.ocpp}/{customer.slug}"
+    uid = "NOBODY"
+    async with Operator(own.url, customer.secret) as operator, Charger16.connected(base, identity) as charger:
+        assert await charger.boot() == "Accepted"
+        (valkey,) = own.children("valkey-server")
+        os.kill(valkey, signal.SIGKILL)
+
+        await charger.start(uid, 0)
+        await charger.meter(300, 11_000)
+        await charger.stop(400)
+        async with Charger16.connected(base, f"{identity}-2") as newcomer:
+            assert await newcomer.boot() == "Accepted"
+            await newcomer.start(uid, 0)
+        kept = await operator.ask(
+            "query ($i: String!) { sessions(filter: { stationIdentity: $i }) { nodes { status energyWh } } }",
+            i=identity,
+        )
+        health = await operator.get("/health")
+        detailed = (await operator.get("/health/detailed")).json()
+
+    assert kept["nodes"] == [{"status": "COMPLETED", "energyWh": 400}]
+    assert health.status_code == 503
+    assert detailed["parts"]["redis"]["status"] == "failing"
+    assert detailed["parts"]["database"]["status"] == "ok"
+    assert own.stop() == 0
 
 
 @pytest.mark.parametrize(

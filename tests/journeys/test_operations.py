@@ -8,9 +8,12 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.journeys.chargers import Bare, Charger16
 from tests.journeys.clients import Operator, Tenant
+from tests.journeys.ledger import Ledger, assert_kept, charge_for_ever
 from tests.journeys.servers import Server, running
 from voltgraph.embedded import Urls
 
@@ -134,6 +137,32 @@ async def test_commands_go_on_after_redis_hung_up(base: str, operator: Operator,
                 # until the line is back an order fails, and says why
                 while (command := await operator.ask(reset, id=station_id))["status"] != "ACCEPTED":
                     assert command["status"] == "FAILED", command
+
+
+async def test_a_database_that_hangs_up_costs_no_charge(
+    base: str, operator: Operator, identity: str, ground: Urls
+) -> None:
+    """Neither what was acknowledged nor what is just being said: it is tried again."""
+    ledgers = [Ledger(f"{identity}-{number}") for number in range(4)]
+    others = text(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = user and pid <> pg_backend_pid()"
+    )
+    engine = create_async_engine(ground.database)
+    charging = [asyncio.create_task(charge_for_ever(base, ledger)) for ledger in ledgers]
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            await asyncio.gather(*(ledger.more(2) for ledger in ledgers))
+            async with engine.connect() as connection:
+                assert (await connection.execute(others)).all()
+        await asyncio.gather(*(ledger.more(1) for ledger in ledgers))
+        await engine.dispose()
+        for task in charging:
+            task.cancel()
+        await asyncio.wait(charging)
+
+    for ledger in ledgers:
+        await assert_kept(operator, ledger)
+    assert [ledger.refused for ledger in ledgers] == [[]] * len(ledgers)
 
 
 async def test_logs_name_the_tenant_and_the_station(server: Server, base: str, identity: str) -> None:

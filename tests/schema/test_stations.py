@@ -223,7 +223,7 @@ async def test_going_on_and_off_line_is_told(acme: Tester) -> None:
     async def come_and_go() -> None:
         await presence.claim(acme.tenant_id, station.id, "process/1", 60)
         async with acme.work() as work:
-            await stations.connected(work, station_id=station.id, ocpp_version="ocpp1.6")
+            await stations.connected(work, station_ids=[station.id], ocpp_version="ocpp1.6")
         async with acme.work() as work:
             await stations.boot(work, station_id=station.id, vendor="Voltex")
 
@@ -239,7 +239,7 @@ async def test_going_on_and_off_line_is_told(acme: Tester) -> None:
     async def leave() -> None:
         await presence.release(acme.tenant_id, station.id, "process/1")
         async with acme.work() as work:
-            await stations.disconnected(work, station_id=station.id)
+            await stations.disconnected(work, station_ids=[station.id])
 
     await assert_live(
         acme,

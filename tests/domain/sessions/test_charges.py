@@ -187,7 +187,7 @@ async def test_a_charge_of_16_is_one_session_with_its_energy_however_it_is_told(
 @on_real_servers
 @given(tellings(whole=True))
 async def test_a_charge_of_16_that_never_learned_its_number_is_one_session_too(acme: Tester, telling: Telling) -> None:
-    """The answer to the start was lost: everything else names no transaction (-1), and some of it overtakes the start."""
+    """The answer to the start was lost: all else names no transaction, and some of it overtakes the start."""
     charger = await a_charger(acme, now=telling.received_at)
 
     session = await told(telling, charger, Teller16(charger, telling.charge, is_answered=False))
@@ -210,7 +210,7 @@ async def test_a_day_at_a_station_is_as_many_sessions_as_charges_in_each_tenant(
                 await boot(charger)
             await tellers[i](part)
 
-        by_number = {session.transaction_id: session for session in await charger.sessions()}
+        by_number: dict[str | None, Session] = {session.transaction_id: session for session in await charger.sessions()}
         assert by_number.keys() == {teller.number for teller in tellers}
         for teller, is_lost in zip(tellers, day.stop_lost, strict=True):
             registers = teller.charge.registers_wh

@@ -50,24 +50,12 @@ async def test_each_filter_finds_its_own(acme: Tester, rival: Tester) -> None:
     assert await transactions(rival, station_identity=identity) == []
 
 
-async def test_what_goes_on_at_a_station_is_known_by_evse(acme: Tester) -> None:
-    charger = await a_charger(acme)
-    ended = (await charger.start(0, evse=1)).session
-    open_one = (await charger.start(1, evse=2)).session
-    await charger.stop(5, meter_wh=1_100, transaction_id=ended.transaction_id)
-    async with acme.work(read_only=True) as work:
-        assert [s.id for s in await sessions.open_on(work, charger.station_id)] == [open_one.id]
-        assert await sessions.open_on(work, charger.station_id, evse_number=1) == []
-        assert len(await sessions.open_on(work, charger.station_id, evse_number=2)) == 1
-
-
 async def test_a_tenant_does_not_see_sessions_and_orphans_of_another(acme: Tester, rival: Tester) -> None:
     charger = await a_charger(acme)
     session = (await charger.start()).session
     await charger.stop(5, meter_wh=1, transaction_id="99")
     async with rival.work(read_only=True) as work:
         assert await sessions.by_ids(work, [session.id]) == []
-        assert await sessions.open_on(work, charger.station_id) == []
         assert (await sessions.orphans(work, PageRequest())).rows == []
         with pytest.raises(NotFound):
             await sessions.by_id(work, session.id)

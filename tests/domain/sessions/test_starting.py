@@ -1,11 +1,13 @@
 """StartTransaction: whatever a station repeats, keeps for later or gets wrong, one charge is one session."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from domain import commands, sessions
+from domain.actor import Permission
 from domain.commands import CommandStatus, Outcome
 from domain.errors import Conflict, NotFound
 from domain.sessions import AuthorizationStatus, SessionStarted, SessionStatus, SessionStopped
@@ -162,6 +164,15 @@ async def a_remote_start(tester: Tester, charger: Charger, *, evse: int | None =
         outcome = Outcome(status=CommandStatus.ACCEPTED, result=None, error=None)
         await commands.complete(work, command_id=command.id, outcome=outcome)
     return command.id
+
+
+async def test_whoever_may_order_a_charge_need_not_be_equipment(acme: Tester) -> None:
+    charger = await a_charger(acme, now=0)
+    await a_token(acme, "CARD")
+    narrow = replace(acme.actor, scopes=frozenset({Permission.VIEW, Permission.CONTROL}))
+    async with acme.workplace.open_work(narrow) as work:
+        command = await sessions.request_start(work, station_id=charger.station_id, token_uid="CARD")
+    assert command.actor == narrow.name
 
 
 async def test_a_charge_is_linked_to_the_remote_start_that_it_answers(acme: Tester) -> None:

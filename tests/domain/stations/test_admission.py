@@ -126,6 +126,28 @@ async def test_a_station_is_registered_once_at_a_place_that_there_is(acme: Teste
             await stations.register(work, identity="CP-2", location_id=elsewhere.id)
 
 
+async def test_of_two_who_register_one_name_at_once_the_second_is_told(acme: Tester) -> None:
+    """Else the second's password would silently replace the first's."""
+    other_looks = asyncio.Event()
+
+    async def first() -> None:
+        async with acme.work() as work:
+            await stations.register(work, identity="CP-1", password="first-one")
+            other_looks.set()
+            await asyncio.sleep(0.2)  # until the other waits for our commit
+
+    async def second() -> None:
+        await other_looks.wait()
+        async with acme.work() as work:
+            await stations.register(work, identity="CP-1", password="second-one")
+
+    answers = await asyncio.gather(first(), second(), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [type(None), Conflict]
+    async with acme.work() as work:
+        await stations.admit(work, identity="CP-1", password=b"first-one")
+
+
 async def test_only_what_an_operator_may_change_changes(acme: Tester) -> None:
     station = await a_station(acme, name="Gate")
     async with acme.work() as work:

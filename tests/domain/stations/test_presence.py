@@ -47,11 +47,11 @@ async def test_coming_and_going_is_told(acme: Tester) -> None:
     station = await a_station(acme)
     told: list[type[Event]] = []
     async with acme.work(role=Role.STATION) as work:
-        await stations.connected(work, station_id=station.id, ocpp_version="ocpp1.6")
+        await stations.connected(work, station_ids=[station.id], ocpp_version="ocpp1.6")
     told += [type(envelope.event) for envelope in work.emitted]
     came_at = work.now
     async with acme.work(role=Role.STATION) as work:
-        await stations.disconnected(work, station_id=station.id, seen_at=came_at - timedelta(hours=1))
+        await stations.disconnected(work, station_ids=[station.id], seen_at=came_at - timedelta(hours=1))
     told += [type(envelope.event) for envelope in work.emitted]
 
     assert told == [stations.StationConnected, stations.StationDisconnected]
@@ -65,7 +65,7 @@ async def test_a_station_that_was_deleted_goes_quietly(acme: Tester) -> None:
     async with acme.work() as work:
         await stations.delete(work, station_id=station.id)
     async with acme.work(role=Role.STATION) as work:
-        await stations.disconnected(work, station_id=station.id)
+        await stations.disconnected(work, station_ids=[station.id])
 
     assert work.emitted == []
 

@@ -1,0 +1,70 @@
+"""Stations come and go in crowds: those of one moment share one Work per tenant."""
+
+import asyncio
+from collections import defaultdict, deque
+from itertools import groupby
+from uuid import UUID
+
+from domain import stations
+from domain.actor import system
+from domain.work import Workplace
+
+AT_ONCE = 500
+
+Change = tuple[UUID, str | None, "asyncio.Future[None]"]  # station, the version it speaks or None when it went
+
+
+class Crowd:
+    """Tells the domain in the order of what happened. While one Work commits, the next crowd gathers."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        self._workplace = workplace
+        self._waiting: defaultdict[UUID, deque[Change]] = defaultdict(deque)
+        self._telling: dict[UUID, asyncio.Task[None]] = {}
+
+    async def came(self, tenant_id: UUID, station_id: UUID, ocpp_version: str) -> None:
+        await self._told(tenant_id, station_id, ocpp_version)
+
+    async def went(self, tenant_id: UUID, station_id: UUID) -> None:
+        await self._told(tenant_id, station_id, None)
+
+    async def _told(self, tenant_id: UUID, station_id: UUID, ocpp_version: str | None) -> None:
+        """Returns when it is committed; raises what kept it from being so."""
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[tenant_id].append((station_id, ocpp_version, told))
+        if tenant_id not in self._telling:
+            self._telling[tenant_id] = asyncio.create_task(self._tell(tenant_id))
+        await told
+
+    async def _tell(self, tenant_id: UUID) -> None:
+        waiting = self._waiting[tenant_id]
+        try:
+            while waiting:
+                crowd = [waiting.popleft() for _ in range(min(AT_ONCE, len(waiting)))]
+                try:
+                    await self._tell_all(tenant_id, crowd)
+                except Exception as error:
+                    _settle(crowd, error)
+                else:
+                    _settle(crowd, None)
+        finally:
+            del self._telling[tenant_id], self._waiting[tenant_id]
+
+    async def _tell_all(self, tenant_id: UUID, crowd: list[Change]) -> None:
+        async with self._workplace.open_work(system(tenant_id, "ocpp")) as work:
+            for version, changes in groupby(crowd, key=lambda change: change[1]):
+                station_ids = [station_id for station_id, _, _ in changes]
+                if version is None:
+                    await stations.disconnected(work, station_ids=station_ids, seen_at=work.now)
+                else:
+                    await stations.connected(work, station_ids=station_ids, ocpp_version=version)
+
+
+def _settle(crowd: list[Change], error: Exception | None) -> None:
+    for _, _, told in crowd:
+        if told.done():
+            continue  # whoever waited has been cancelled
+        if error is None:
+            told.set_result(None)
+        else:
+            told.set_exception(error)
