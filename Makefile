@@ -18,7 +18,7 @@ run: $(READY)
 	@exec $(BIN)/voltgraph demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MOST_WORKERS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MOST_WORKERS) --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -33,7 +33,7 @@ bench: $(READY)
 # The suite against the servers that VOLTGRAPH_DATABASE_URL, VOLTGRAPH_DATABASE_OWNER_URL and VOLTGRAPH_REDIS_URL name.
 test-external: $(READY)
 	@: $${VOLTGRAPH_DATABASE_URL:?} $${VOLTGRAPH_DATABASE_OWNER_URL:?} $${VOLTGRAPH_REDIS_URL:?}
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MOST_WORKERS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MOST_WORKERS) --dist loadfile
 
 # Needs uv. No header and no index lines: the file names packages and hashes, not where they come from.
 lock:

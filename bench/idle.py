@@ -36,7 +36,12 @@ async def _measured(folder: Path) -> list[Row]:
         await asyncio.gather(*(charger.close() for charger in back))
     return [
         Row("idle chargers connected and booted, one worker", f"{CHARGERS:,} in {first_s:.1f} s", "", 1.0),
-        Row("memory of an idle charger", f"{each_kib:.1f} KiB", "idle GraphQL socket, measured elsewhere: 28 KiB", each_kib / 28),
+        Row(
+            "memory of an idle charger",
+            f"{each_kib:.1f} KiB",
+            "idle GraphQL socket, measured elsewhere: 28 KiB",
+            each_kib / 28,
+        ),
         Row(
             "all back after a restart",
             f"{back_s:.1f} s, of which {down_s:.1f} s until the old server had gone, {up_s:.1f} s until the new one served",

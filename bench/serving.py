@@ -57,7 +57,7 @@ def server(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
     environment |= {"VOLTGRAPH_LOG_LEVEL": "warning", "VOLTGRAPH_HEARTBEAT_INTERVAL_S": "3600"}
     command = [sys.executable, "-m", "voltgraph.cli"]
     process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), *command, "serve", "--port", str(port)],
+        [*command, "serve", "--port", str(port)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -67,6 +67,9 @@ def server(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
         line = process.stdout.readline()
         assert "serves on" in line, line
         found = Server(int(line.rpartition(":")[2]), process.pid, data_dir)
+        os.sched_setaffinity(
+            process.pid, {SERVER_CORE}
+        )  # the worker alone: PostgreSQL and Valkey run where there is room
         subprocess.run([*command, "tenant", "create", "bench"], env=environment, check=False, capture_output=True)
         credential = [*command, "credential", "create", "--tenant", "bench", "--role", "ADMIN"]
         found.secret = subprocess.run(
@@ -95,12 +98,11 @@ def echo_server() -> Iterator[Server]:
         "uvicorn.Server(uvicorn.Config(Starlette(routes=[WebSocketRoute('/ocpp/bench/{i}', echo)]), loop='uvloop',"
         " ws='websockets-sansio', ws_per_message_deflate=False, log_level='error')).run(sockets=[s])\n"
     )
-    process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
+        os.sched_setaffinity(process.pid, {SERVER_CORE})
         time.sleep(1.0)
         os.sched_setaffinity(0, CLIENT_CORES)
         yield Server(port, process.pid, Path())

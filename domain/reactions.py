@@ -25,6 +25,7 @@ class Later:
 
 REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     # a station that lost power sends its stop after the boot: give it time before inferring one
+    stations.StationDeleted: [commands.hang_up],
     stations.StationBooted: [Later(sessions.interrupt_unheard, timedelta(minutes=5))],
 }
 

@@ -134,13 +134,12 @@ class Workplace:
                 info={"tenant_id": actor.tenant_id, "read_only": read_only},
             ) as session:
                 work = Work(self, actor, read_only, self.clock(), session)
-                try:
-                    yield work
-                    await self._finish(work)
-                except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    raise _translated(error) from error
-                except NoConnectionLeft as error:
-                    raise Unavailable("the database has too much to do") from error
+                yield work
+                await self._finish(work)
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _translated(error) from error  # also of the roll-back, on a line that is cut
+        except NoConnectionLeft as error:
+            raise Unavailable("the database has too much to do") from error
         finally:
             _open.reset(token)
         await self._publish(work)

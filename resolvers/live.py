@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextlib import aclosing
 from typing import TypeVar
 
+from domain.actor import Actor
 from domain.bus import Bus, Gap, Message, Overflowed, Topic
-from domain.errors import Resync
+from domain.credentials import CredentialRevoked
+from domain.errors import Resync, Unauthenticated
 from resolvers.context import Context
 
 Item = TypeVar("Item")
@@ -26,9 +28,9 @@ async def live(
     """`look` tells what is true now, `translate` what a piece of news means to this listener.
 
     `look` is repeated after a gap, when it must also tell of what has ended since: it knows what it has shown.
-    Neither holds a Work while an item is on its way to the reader.
+    Neither holds a Work while an item is on its way to the reader. It ends when the caller's credential is revoked.
     """
-    async with context.port(Bus).listen(*topics) as ear:  # type: ignore[type-abstract]
+    async with context.port(Bus).listen(*topics, *_revocation(context.caller)) as ear:  # type: ignore[type-abstract]
         async with aclosing(look()) as seen:
             async for item in seen:
                 yield item
@@ -38,8 +40,15 @@ async def live(
                     async with aclosing(look()) as seen:
                         async for item in seen:
                             yield item
+                elif news.topic.kind == CredentialRevoked.kind:
+                    raise Unauthenticated("the credential was revoked")
                 else:
                     for item in await translate(news):
                         yield item
         except Overflowed:
             raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
+
+
+def _revocation(caller: Actor) -> list[Topic]:
+    """What is told of the credential that the caller has shown."""
+    return [] if caller.id is None else [Topic(caller.tenant_id, CredentialRevoked.kind, str(caller.id))]

@@ -44,7 +44,9 @@ class Station:
     status: StationStatus = attribute("The first of its EVSEs' in the order of interest; its own where that is worse.")
     status_at: datetime | None = attribute("When something of it last changed, by its clock.")
     error_code: str | None = attribute("The station's word for what is wrong with it as a whole.")
-    online: bool = answer(door.online, "Whether a socket of it is live now, anywhere in the cluster.")
+    online: bool | None = answer(
+        door.online, "Whether a socket of it is live now, anywhere in the cluster; unknown while Redis is away."
+    )
     last_seen_at: datetime | None = answer(door.last_seen_at, "When it was last heard from.")
     vendor: str | None = attribute("Who made it.")
     model: str | None = attribute("What they call it.")

@@ -44,6 +44,7 @@ def own_queue() -> Iterator[None]:
         own = uuid7().hex[-12:]
         patch.setattr(outbox, "RELAY", f"relay-{own}")
         patch.setattr(relay, "REACTION", f"reaction-{own}")
+        patch.setattr(relay, "SWEEP_LOCK", int(own, 16))
         yield
 
 

@@ -67,7 +67,7 @@ async def _redis(house: House) -> dict[str, Any]:
 
 async def _relay(house: House) -> dict[str, Any]:
     waiting = await backlog(house.workplace.engine)
-    return {"waiting": waiting.jobs, "lag_s": waiting.lag_s, "held": waiting.held}
+    return {"running": house.relay.up, "waiting": waiting.jobs, "lag_s": waiting.lag_s, "held": waiting.held}
 
 
 async def _history(house: House) -> dict[str, Any]:

@@ -43,7 +43,8 @@ HEARTBEAT_S = 30.0  # a job without a sign of life for so long is given to anoth
 GRACE_S = 10.0  # for what runs when the relay stops
 
 _BATCH = 10  # jobs per look into the queue
-_AT_ONCE = 20  # more would only wait for the connections that they share with everybody else
+_AT_ONCE = 100  # jobs that one process takes on
+_REACTIONS_AT_ONCE = 20  # of them, those that hold one of the connections that they share with everybody else
 _LOOK_S = 5.0  # between looks when nobody calls
 _ATTEMPTS = 12  # over some 40 minutes; then a job is held
 _BACK_OFF_MAX = timedelta(minutes=10)
@@ -81,6 +82,7 @@ class Relay:
         self._sweep_every_s = sweep_every_s
         self._heartbeat = timedelta(seconds=heartbeat_s)
         self._grace_s = grace_s
+        self._reacting = asyncio.Semaphore(_REACTIONS_AT_ONCE)
         self._stopping = asyncio.Event()
         self._manager: QueueManager | None = None
         self._prune_after_s = monotonic()
@@ -190,6 +192,7 @@ class Relay:
         name, _, payload = (job.payload or b"").partition(_SLOT.encode())
         reaction, envelope = by_name(name.decode()), Envelope.decode(payload)
         async with (
+            self._reacting,
             asyncio.timeout(_REACTION_S),
             self.workplace.open_work(actor.system(envelope.tenant_id, "relay")) as work,
         ):
@@ -270,9 +273,9 @@ async def _forget_done(work: Work) -> None:
 class Backlog:
     """What is due and not done yet, how long the oldest of it has been due, and what kept failing."""
 
-    jobs: int
+    jobs: float
     lag_s: float
-    held: int
+    held: float
 
 
 async def backlog(engine: AsyncEngine) -> Backlog:

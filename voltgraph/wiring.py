@@ -107,7 +107,7 @@ class House:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Takes orders for its sockets, keeps their leases, runs the outbox."""
-        await self.link.serve(self._carry_out, self.attendance.evicted)
+        await self.link.serve(self._carry_out, self.attendance.evicted, self.stations.sockets.close)
         async with self.attendance.kept(), self.relay.running():
             yield
 

@@ -15,4 +15,5 @@ from domain.commands.rules import CommandRules as CommandRules
 from domain.commands.service import complete as complete
 from domain.commands.service import deliver as deliver
 from domain.commands.service import expire_overdue as expire_overdue
+from domain.commands.service import hang_up as hang_up
 from domain.commands.service import request as request

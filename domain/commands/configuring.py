@@ -11,9 +11,13 @@ from domain.errors import Conflict, Invalid
 from domain.stations import Station
 from domain.work import Workplace
 
+KEYS_MAX = 100  # one after the other, within one deadline
+
 
 async def configure(workplace: Workplace, actor: Actor, *, station_id: UUID, wanted: Mapping[str, Any]) -> Station:
     """Sets each key on the station, one command after the other; `Conflict` names those that it did not take."""
+    if len(wanted) > KEYS_MAX:
+        raise Invalid(f"config may have {KEYS_MAX} keys, not {len(wanted)}", field="config")
     values = {key: written(key, value) for key, value in wanted.items()}
     ordered: list[Command] = []
     async with workplace.open_work(actor) as work:

@@ -27,3 +27,7 @@ class StationLink(Protocol):
     ) -> Outcome:
         """Raises `domain.errors.Unavailable` when nobody holds the station, `TimedOut` when it does not answer."""
         ...
+
+    async def hang_up(self, *, tenant_id: UUID, station_id: UUID) -> None:
+        """Ends the station's connection, if it has one."""
+        ...

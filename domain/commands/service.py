@@ -1,5 +1,6 @@
 """A command's life: requested in one work, carried out without any, completed in a second one."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,11 +15,12 @@ from domain.commands.events import CommandChanged
 from domain.commands.link import Outcome, StationLink
 from domain.commands.models import Command, CommandKind, CommandStatus
 from domain.commands.rules import CommandRules
-from domain.errors import TimedOut, Unavailable
-from domain.stations import Station
+from domain.errors import Invalid, TimedOut, Unavailable
+from domain.stations import Station, StationDeleted
 from domain.work import Work, Workplace
 
 _REMOTE_START_NUMBER = DatabaseSequence("remote_start_number")
+_deliveries: set[asyncio.Task[Command]] = set()  # asyncio itself holds its tasks but weakly
 _GRACE = timedelta(seconds=5)  # what a caller's own write of the result may take before the sweep steps in
 
 
@@ -32,12 +34,15 @@ async def request(
 ) -> Command:
     """An order, written down before it is sent. `deliver` carries it out."""
     work.require(Permission.CONTROL)
+    given = arguments or {}
+    if given.get("connector_number") is not None and given.get("evse_number") is None:
+        raise Invalid("a connector is one of an EVSE: name that too", field="evseNumber")
     await work.get(Station, station_id)
     deadline = work.port(CommandRules).deadline_s if deadline_s is None else deadline_s
     command = Command(
         station_id=station_id,
         kind=kind,
-        arguments=arguments or {},
+        arguments=given,
         actor=work.actor.name,
         created_at=work.now,
         deadline_at=work.now + timedelta(seconds=deadline),
@@ -50,7 +55,17 @@ async def request(
 
 
 async def deliver(workplace: Workplace, actor: Actor, command: Command) -> Command:
-    """Wait for the station's answer or for the deadline, holding no transaction; what it does is no error of ours."""
+    """Wait for the station's answer or for the deadline, holding no transaction; what it does is no error of ours.
+
+    A caller who goes away does not end it: what the station answers is written down all the same.
+    """
+    delivery = asyncio.create_task(_deliver(workplace, actor, command), name=f"command {command.id}")
+    _deliveries.add(delivery)
+    delivery.add_done_callback(_deliveries.discard)
+    return await asyncio.shield(delivery)
+
+
+async def _deliver(workplace: Workplace, actor: Actor, command: Command) -> Command:
     remaining_s = (command.deadline_at - workplace.clock()).total_seconds()
     async with workplace.open_work(actor) as work:
         await mark_sent(work, command_id=command.id)
@@ -104,6 +119,13 @@ def _configuration_told(command: Command) -> dict[str, Any] | None:
         case CommandKind.CHANGE_CONFIGURATION:
             return {command.arguments["key"]: command.arguments["value"]}
     return None
+
+
+async def hang_up(work: Work, deleted: StationDeleted) -> None:
+    """A station that is no longer ours is not kept on the line: should it knock again, it is a new one."""
+    work.require(Permission.CONTROL)
+    link = work.port(StationLink)  # type: ignore[type-abstract]
+    await link.hang_up(tenant_id=work.tenant_id, station_id=deleted.station_id)
 
 
 async def expire_overdue(work: Work) -> Sequence[Command]:

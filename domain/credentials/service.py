@@ -3,6 +3,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.actor import PERMISSIONS, Permission, Role
+from domain.credentials.events import CredentialRevoked
 from domain.credentials.models import Credential
 from domain.credentials.secrets import SecretKey, digest, new_secret
 from domain.errors import Invalid
@@ -50,4 +51,5 @@ async def revoke(work: Work, *, credential_id: UUID) -> Credential:
     credential = await work.get(Credential, credential_id, lock=True)
     if credential.revoked_at is None:
         credential.revoked_at = work.now
+        work.emit(CredentialRevoked(credential_id=credential.id))
     return credential

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from domain import tokens
 from domain.actor import Permission
 from domain.sessions.models import Session
+from domain.stations import Registration, Station
 from domain.tokens import Token
 from domain.work import Work
 
@@ -70,6 +71,8 @@ async def judge(
     token = await tokens.find(work, token_uid) if token_uid else None
     if token is None:
         return Authorization(AuthorizationStatus.INVALID)
+    if (await work.get(Station, station_id)).registration is not Registration.ACCEPTED:
+        return Authorization(AuthorizationStatus.INVALID, token)
     status = AuthorizationStatus(tokens.status_at(token, work.now))
     if status is AuthorizationStatus.ACCEPTED and token.max_sessions is not None:
         elsewhere = await _charging_elsewhere(work, token, station_id, evse_number, transaction_id)

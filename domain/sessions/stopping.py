@@ -1,9 +1,10 @@
 """How charges end: by the station's word, by a word that fits, or by its silence after a boot."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from uuid import UUID
 
+from domain import stations
 from domain.actor import Permission
 from domain.sessions import finding, unclaimed
 from domain.sessions.facts import Sample, learn_samples, learn_stop
@@ -46,9 +47,23 @@ async def interrupt_unheard(work: Work, booted: StationBooted) -> None:
     A stop that comes after all completes them with its true values.
     """
     work.require(Permission.REPORT)
-    for session in await finding.running(work, station_id=booted.station_id):
-        if session.updated_at < booted.booted_at:
-            # a station's clock may be ahead of ours: what it said before the boot is no sign of life after it
-            told = (booted.booted_at, session.sampled_at, session.charging_state_at)
-            session.silent_since = max(at for at in told if at is not None)
-            settle(work, session)
+    unheard = [
+        session
+        for session in await finding.running(work, station_id=booted.station_id)
+        if session.updated_at < booted.booted_at
+    ]
+    for session in unheard:
+        # a station's clock may be ahead of ours: what it said before the boot is no sign of life after it
+        told = (booted.booted_at, session.sampled_at, session.charging_state_at)
+        session.silent_since = max(at for at in told if at is not None)
+        settle(work, session)
+    await _show_over(work, booted.station_id, {session.evse_number for session in unheard})
+
+
+async def _show_over(work: Work, station_id: UUID, evse_numbers: Set[int | None]) -> None:
+    """OCPP 2.x: an EVSE shows what its charge is doing, until somebody says that it is over."""
+    for evse in await stations.evses_of(work, [station_id]) if evse_numbers else ():
+        if evse.number in evse_numbers and evse.charging_state is not None:
+            await stations.report_charging_state(
+                work, station_id=station_id, evse_number=evse.number, state=None, at=work.now
+            )

@@ -10,9 +10,14 @@ from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect
 from starlette.websockets import WebSocketDisconnected as Disconnected
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
 
 from domain.errors import Unavailable
 from gateways.graphql.executor import Forkable
@@ -20,6 +25,7 @@ from gateways.graphql.metrics import SOCKETS
 
 FRAME_CHARACTERS_MAX = 262_144
 TOO_BIG = 1009
+FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013
 
 
@@ -95,6 +101,21 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             await super().handle_connection_init(message)
         except Unavailable:
             await self.websocket.close(TRY_AGAIN_LATER, "try again later")
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        if not self.connection_acknowledged or await self._is_still_let_in():
+            await super().handle_subscribe(message)
+
+    async def _is_still_let_in(self) -> bool:
+        """A credential may have been revoked since `connection_init`: a socket lives for days."""
+        try:
+            await self.view.on_ws_connect(self.context)
+        except ConnectionRejectionError:
+            await self.websocket.close(FORBIDDEN, "Forbidden")
+            return False
+        except Unavailable:
+            pass  # the operation itself will say so, and leaves the others on this socket alone
+        return True
 
     async def handle_task_exception(self, error: Exception) -> None:
         """A reader who is gone is no news."""

@@ -24,5 +24,4 @@ from gateways.ocpp.orders import carry_out as carry_out
 from gateways.ocpp.presence import Attendance as Attendance
 from gateways.ocpp.registry import Sockets as Sockets
 from gateways.ocpp.socket import StationSocket as StationSocket
-from gateways.ocpp.times import moment as moment
 from gateways.ocpp.times import stamp as stamp

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -151,13 +152,13 @@ class Answering:
             received_at=received.at,
             raw=received.frame.payload,
             socket=self._line,
+            tolerate=partial(self.note, received.frame.action),
         )
 
     async def _run(self, handler: Handler, call: Call, message: Any) -> Any:
-        """What a charge is made of is tried again while something is unavailable: a charger may try once only."""
-        delays_s = self._limits.retry_delays_s if call.action in TRANSACTION_ACTIONS else ()
+        """Tried again while something is unavailable: a charger may say it once only."""
         async with asyncio.timeout(self._limits.handle_timeout_s):
-            for delay_s in delays_s:
+            for delay_s in self._limits.retry_delays_s:
                 try:
                     return await handler(call, message)
                 except Unavailable as error:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
 from domain import stations
 from domain.actor import system
+from domain.errors import Unavailable
 from domain.work import Workplace
 
 AT_ONCE = 500
+RETRY_DELAYS_S = (0.5, 2.0, 5.0)  # while the database is away: nobody says it twice
 
 Change = tuple[UUID, str | None, "asyncio.Future[None]"]  # station, the version it speaks or None when it went
 
@@ -17,8 +20,9 @@ Change = tuple[UUID, str | None, "asyncio.Future[None]"]  # station, the version
 class Crowd:
     """Tells the domain in the order of what happened. While one Work commits, the next crowd gathers."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, *, retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> None:
         self._workplace = workplace
+        self._retry_delays_s = retry_delays_s
         self._waiting: defaultdict[UUID, deque[Change]] = defaultdict(deque)
         self._telling: dict[UUID, asyncio.Task[None]] = {}
 
@@ -51,6 +55,14 @@ class Crowd:
             del self._telling[tenant_id], self._waiting[tenant_id]
 
     async def _tell_all(self, tenant_id: UUID, crowd: list[Change]) -> None:
+        for delay_s in self._retry_delays_s:
+            try:
+                return await self._tell_once(tenant_id, crowd)
+            except Unavailable:
+                await asyncio.sleep(delay_s)
+        return await self._tell_once(tenant_id, crowd)
+
+    async def _tell_once(self, tenant_id: UUID, crowd: list[Change]) -> None:
         async with self._workplace.open_work(system(tenant_id, "ocpp")) as work:
             for version, changes in groupby(crowd, key=lambda change: change[1]):
                 station_ids = [station_id for station_id, _, _ in changes]

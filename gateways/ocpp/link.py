@@ -4,21 +4,21 @@ It exports `VERSION: Version` and `HANDLERS: dict[str, Handler]`, and nothing el
 
     async def status(call: Call, m: StatusNotification) -> call_result.StatusNotification:
         async with call.write() as work:
-            await stations.report_status(work, …, at=moment(m.timestamp, received_at=call.received_at, …))
+            await stations.report_status(work, …, at=call.moment(m.timestamp))
         return call_result.StatusNotification()
 
 A handler gets the `ocpp` package's dataclass (see `payloads` for nested objects) and returns one; a `datetime` in it
 goes out as it should. What it may count on, and what not:
 
 - Messages of one station come one at a time, in order, a repeated one once. A handler may still see a message again (an
-  answer lost in a restart, Unavailable while a charge was recorded), so use-cases are idempotent.
+  answer lost in a restart, something Unavailable half way), so use-cases are idempotent.
 - Enumerations are strings and may be unknown; every required field named in `tolerance.WAIVED` may be None.
 - It ends even when the station is gone, within `Limits.handle_timeout_s`.
 - A `DomainError` becomes the CALLERROR that `FAULTS` names, a `Fault` is one, any other exception an InternalError.
 - Calls to the station belong after the answer: `call.after(read_configuration(call))`.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,7 +29,9 @@ from uuid import UUID
 from domain import errors
 from domain.actor import Actor
 from domain.work import Work, Workplace
+from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, MessageId, Payload, Version
+from gateways.ocpp.times import believed
 
 Handler = Callable[["Call", Any], Awaitable[Any]]
 
@@ -65,7 +67,7 @@ class Limits:
     messages_per_s: float | None = 50.0  # beyond it a station waits; nothing is dropped
     burst_messages: int = 200
     handle_timeout_s: float = 60.0
-    retry_delays_s: tuple[float, ...] = (0.5, 2.0, 5.0)  # for transaction messages while something is Unavailable
+    retry_delays_s: tuple[float, ...] = (0.5, 2.0, 5.0)  # while something is Unavailable
     repeat_window_s: float = 60.0
     heartbeat_interval_s: float = 300.0  # until the station is told its own
     idle_grace_s: float = 30.0
@@ -137,6 +139,7 @@ class Call:
     received_at: datetime
     raw: Payload
     socket: Line
+    tolerate: Callable[[Sequence[Deviation]], None]
     followers: list[Coroutine[Any, Any, object]] = field(default_factory=list)
 
     def write(self) -> AbstractAsyncContextManager[Work]:
@@ -144,6 +147,15 @@ class Call:
 
     def read(self) -> AbstractAsyncContextManager[Work]:
         return self.workplace.open_work(self.actor, read_only=True)
+
+    def moment(self, written: object) -> datetime:
+        """A station's own time; one that is absent or not believed is the time of receipt."""
+        if not written:
+            return self.received_at
+        at = believed(written, received_at=self.received_at)
+        if at is None:
+            self.tolerate([Deviation("time", "timestamp", str(written)[:64])])
+        return at or self.received_at
 
     def after(self, follower: Coroutine[Any, Any, object]) -> None:
         """Runs once the answer is on its way; the next message of the station does not wait for it."""

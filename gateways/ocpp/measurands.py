@@ -9,15 +9,12 @@ from datetime import datetime
 from math import isfinite
 from typing import Final
 
-import structlog
-
 from domain import points
 from domain.points import Owner, OwnerKind, Quality, Reading
 from domain.sessions import Moment, Sample
 from domain.units import normalized
+from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.link import Call
-
-log = structlog.get_logger()
 
 REGISTER: Final = "Energy.Active.Import.Register"
 _POWER: Final = "Power.Active.Import"
@@ -165,14 +162,7 @@ async def _recorded(call: Call, batch: Sequence[Reading]) -> list[Reading]:
     """Those that were not."""
     async with call.write() as work:
         done = await points.record(work, batch, owner=Owner(OwnerKind.STATION, call.station_id))
-    for error in done.errors:
-        log.warning(
-            "reading refused",
-            tenant=str(call.tenant_id),
-            station=call.identity,
-            address=batch[error.index].address[:120],
-            reason=error.message,
-        )
+    call.tolerate([Deviation("reading", batch[error.index].address[:120], error.message) for error in done.errors])
     return [batch[error.index] for error in done.errors]
 
 

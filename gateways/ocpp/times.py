@@ -4,10 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import structlog
-
-log = structlog.get_logger()
-
 _CLOCK_SET: Final = datetime(2010, 1, 1, tzinfo=UTC)  # before this a station's clock has not been set
 _AHEAD: Final = timedelta(days=1)
 _LOOSE: Final = re.compile(
@@ -21,18 +17,13 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def moment(written: object, *, received_at: datetime, station: str) -> datetime:
-    """A station's own time; one that is absent, unreadable or unbelievable is the time of receipt.
+def believed(written: object, *, received_at: datetime) -> datetime | None:
+    """What is written as a time, unless it is none, or cannot be.
 
     Old times are believed, for stations replay what they did offline; 1970 and a day ahead are not.
     """
-    if not written:
-        return received_at
     at = parsed(written)
-    if at is None or not _CLOCK_SET <= at <= received_at + _AHEAD:
-        log.warning("time not believed", station=station, written=str(written)[:64])
-        return received_at
-    return at
+    return at if at is not None and _CLOCK_SET <= at <= received_at + _AHEAD else None
 
 
 def parsed(written: object) -> datetime | None:

@@ -1,6 +1,7 @@
 """Commands to whichever process holds a station's socket, and the word that a newer socket is here."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ class Order:
 
 
 CarryOut = Callable[[Order], Awaitable[Outcome]]
+HangUp = Callable[[UUID, UUID], Awaitable[object]]
 Evict = Callable[[UUID, UUID, str], Awaitable[None]]
 
 
@@ -64,13 +66,21 @@ class ClusterLink(StationLink):
             raise TimedOut(f"the station did not answer within {round(timeout_s, 1):g} s") from None
         return Outcome(**orjson.loads(reply))
 
+    async def hang_up(self, *, tenant_id: UUID, station_id: UUID) -> None:
+        holder = await self._presence.holder(tenant_id, station_id)
+        if holder is not None:
+            with suppress(Unavailable):  # the process is gone, and the connection with it
+                await self._router.tell(
+                    _process(holder), orjson.dumps({"hang_up": [tenant_id, station_id]}, default=str)
+                )
+
     async def evict(self, tenant_id: UUID, station_id: UUID, holder: str) -> None:
         """Tell whoever held the station's socket until now that it has a newer one."""
         if _process(holder) != self._process_id:
             note = {"evict": [tenant_id, station_id, holder]}
             await self._router.tell(_process(holder), orjson.dumps(note, default=str))
 
-    async def serve(self, carry_out: CarryOut, evict: Evict) -> None:
+    async def serve(self, carry_out: CarryOut, evict: Evict, hang_up: HangUp) -> None:
         """From now on this process takes orders for the sockets that it holds."""
 
         async def handle(request: bytes) -> bytes:
@@ -80,6 +90,8 @@ class ClusterLink(StationLink):
                     return orjson.dumps(asdict(await carry_out(Order(**fields))), default=str)
                 case {"evict": [tenant_id, station_id, holder]}:
                     await evict(UUID(tenant_id), UUID(station_id), holder)
+                case {"hang_up": [tenant_id, station_id]}:
+                    await hang_up(UUID(tenant_id), UUID(station_id))
             return b""
 
         await self._router.serve(self._process_id, handle)

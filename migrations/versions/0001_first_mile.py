@@ -314,3 +314,4 @@ def outbox() -> None:
         sa.Column("reaction", sa.Text, nullable=False),
     )
     index("reaction_done", "event_id", "reaction", unique=True)
+    index("reaction_done", "created_at")

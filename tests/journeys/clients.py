@@ -104,6 +104,7 @@ class Operator:
             f"{self.url.replace('http', 'ws', 1)}/graphql",
             subprotocols=[Subprotocol("graphql-transport-ws")],
             max_size=None,
+            max_queue=None,  # else a close behind much unread news would not be seen
             proxy=None,
             sock=over,
         ) as connection:

@@ -117,6 +117,25 @@ async def test_the_newest_socket_wins_wherever_it_is(
             previous = newest
 
 
+async def test_a_station_that_is_deleted_is_hung_up_on_wherever_it_is(
+    cluster: Server, workers: list[int], tenant: Tenant, base: str, identity: str
+) -> None:
+    """Should it come back, it is a new one."""
+    for holder, asked in (workers, workers[::-1]):
+        name = f"{identity}-{holder}"
+        async with (
+            an_operator(cluster, tenant, asked) as operator,
+            Bare.connected(base, name, over=cluster.line_to(holder)) as charger,
+        ):
+            await charger.call("Heartbeat", {})
+            station = await operator.station(name)
+            await operator.ask("mutation ($id: ID!) { deleteStation(id: $id) { id } }", **station)
+            assert await charger.closed() == 1000
+            async with Bare.connected(base, name) as newcomer:
+                await newcomer.call("Heartbeat", {})
+                assert (await operator.station(name))["id"] != station["id"]
+
+
 async def test_each_process_says_who_it_is_and_metrics_are_of_all(
     cluster: Server, workers: list[int], tenant: Tenant, base: str, identity: str
 ) -> None:

@@ -190,13 +190,51 @@ async def test_an_error_of_the_station_is_a_command_that_failed(
     assert "not in this model" in command["error"]
 
 
-async def test_what_a_version_cannot_say_fails_with_the_reason(base: str, operator: Operator, identity: str) -> None:
-    async with Charger16.connected(base, identity) as charger:
+@pytest.mark.parametrize(
+    ("kind", "order", "reason"),
+    [
+        (Charger16, {"triggerMessage": {"message": "TRANSACTION_EVENT"}}, "cannot trigger TRANSACTION_EVENT"),
+        (Charger16, {"reset": {"evseNumber": 1}}, "cannot reset one EVSE"),
+        (Charger16, {"unlockConnector": {"evseNumber": 1, "connectorNumber": 2}}, "knows no connector 2"),
+        (Charger201, {"getConfiguration": {}}, "reads variables by name"),
+        (Charger201, {"changeConfiguration": {"key": "HeartbeatInterval", "value": "1"}}, "wants Component.Variable"),
+    ],
+    ids=str,
+)
+async def test_what_a_version_cannot_say_fails_with_the_reason(
+    kind: type[Charger], order: dict[str, Any], reason: str, base: str, operator: Operator, identity: str
+) -> None:
+    async with kind.connected(base, identity) as charger:
         station_id = (await operator.station(identity))["id"]
-        command = await operator.ask(SEND, id=station_id, c={"triggerMessage": {"message": "TRANSACTION_EVENT"}})
+        command = await operator.ask(SEND, id=station_id, c=order)
         assert charger.orders.empty()
 
-    assert (command["status"], command["error"]) == ("FAILED", "OCPP 1.6 cannot trigger TRANSACTION_EVENT")
+    assert command["status"] == "FAILED"
+    assert reason in command["error"]
+
+
+async def test_a_command_whose_caller_has_hung_up_ends_all_the_same(
+    base: str, operator: Operator, identity: str
+) -> None:
+    async with Charger16.connected(base, identity) as charger, operator.watching(UPDATES) as updates:
+        release = asyncio.Event()
+        obey = charger.obey
+
+        async def slowly(action: str, order: dict[str, Any]) -> Any:
+            charger.orders.put_nowait((action, order))
+            await release.wait()
+            return await obey(action, order)
+
+        charger.obey = slowly  # type: ignore[method-assign]
+        station_id = (await operator.station(identity))["id"]
+        async with operator.watching(SEND, id=station_id, c={"reset": {"type": "SOFT"}}):
+            await charger.ordered()
+        release.set()
+
+        done = await updates.until(
+            lambda told: told["station"]["identity"] == identity and told["status"] not in ("QUEUED", "SENT")
+        )
+    assert (done["status"], done["result"]) == ("ACCEPTED", {"status": "Accepted"})
 
 
 async def test_a_station_that_is_not_there_fails_at_once(base: str, operator: Operator, identity: str) -> None:

@@ -79,6 +79,13 @@ async def test_a_wrong_credential_is_refused_before_anything_is_asked(server: Se
     assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
+async def test_an_empty_credential_is_none(server: Server) -> None:
+    """GraphiQL's, before somebody has filled it in."""
+    async with Operator(server.url, None) as nobody:
+        nobody._http.headers["Authorization"] = "Bearer"
+        assert await nobody.codes(ME) == ["UNAUTHENTICATED"]
+
+
 async def test_a_wrong_credential_opens_no_socket(server: Server) -> None:
     url = server.graphql.replace("http", "ws")
     protocol = Subprotocol("graphql-transport-ws")

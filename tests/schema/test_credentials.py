@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -6,6 +7,8 @@ import pytest
 from domain.actor import Actor, Role
 from domain.users import User
 from resolvers.context import context
+from tests.factories import a_station
+from tests.live import GUARD_S
 from tests.tester import Tester
 from voltgraph.app import built_schema
 from voltgraph.auth import authenticate
@@ -40,6 +43,25 @@ async def test_a_credential_opens_until_it_is_revoked(acme: Tester) -> None:
     assert revoked["revokedAt"] is not None
     with pytest.raises(Exception, match="revoked"):
         await authenticate(acme.workplace, shown)
+
+
+async def test_what_a_revoked_credential_watches_ends(acme: Tester) -> None:
+    created = (await acme.gql(CREATE, {"input": {"name": "dashboard", "role": "VIEWER"}}))["createCredential"]
+    other = await acme.gql(CREATE, {"input": {"name": "other", "role": "VIEWER"}})
+    actor = await authenticate(acme.workplace, f"Bearer {created['secret']}")
+    assert actor is not None
+    await a_station(acme)
+    stream: Any = await built_schema().subscribe(
+        "subscription { stationStatusUpdates { status } }", context_value=context(acme.workplace, actor)
+    )
+    async with asyncio.timeout(GUARD_S):
+        assert (await anext(stream)).data
+
+        await acme.gql(REVOKE, {"id": other["createCredential"]["credential"]["id"]})
+        await acme.gql(REVOKE, {"id": created["credential"]["id"]})
+
+        (error,) = (await anext(stream)).errors
+    assert error.extensions["code"] == "UNAUTHENTICATED"
 
 
 async def test_a_secret_is_shown_once(acme: Tester) -> None:

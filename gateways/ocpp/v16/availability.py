@@ -6,7 +6,6 @@ from ocpp.v16 import call_result as result
 from domain import sessions, stations
 from domain.stations import StationStatus
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.times import moment
 
 STATUS = {
     "Available": StationStatus.AVAILABLE,
@@ -24,7 +23,7 @@ _SUSPENDED = (StationStatus.SUSPENDED_EV, StationStatus.SUSPENDED_EVSE)
 
 async def status(call: Call, m: request.StatusNotification) -> result.StatusNotification:
     reported = STATUS.get(m.status, StationStatus.UNKNOWN)
-    at = moment(m.timestamp, received_at=call.received_at, station=call.identity)
+    at = call.moment(m.timestamp)
     evse_number = m.connector_id or None
     async with call.write() as work:
         await stations.report_status(

@@ -9,7 +9,6 @@ from ocpp.v16 import call_result as result
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import Meter, Value, record, samples
-from gateways.ocpp.times import moment
 
 
 async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
@@ -35,7 +34,7 @@ def transaction(number: int | None) -> str | None:
 def meters(call: Call, meter_values: Sequence[dict[str, Any]] | None) -> list[Meter]:
     return [
         Meter(
-            at=moment(entry.get("timestamp"), received_at=call.received_at, station=call.identity),
+            at=call.moment(entry.get("timestamp")),
             values=[_value(sampled) for sampled in entry.get("sampled_value") or []],
         )
         for entry in meter_values or []

@@ -30,25 +30,32 @@ def _remote_stop(wanted: dict[str, Any]) -> call.RemoteStopTransaction:
 
 
 def _reset(wanted: dict[str, Any]) -> call.Reset:
+    if wanted.get("evse_number"):
+        raise NoWord("OCPP 1.6 cannot reset one EVSE: only the whole station")
     return call.Reset(type=_RESET[wanted["type"]])
 
 
 def _unlock(wanted: dict[str, Any]) -> call.UnlockConnector:
-    return call.UnlockConnector(connector_id=wanted["evse_number"])
+    return call.UnlockConnector(connector_id=_connector(wanted))
 
 
 def _availability(wanted: dict[str, Any]) -> call.ChangeAvailability:
     return call.ChangeAvailability(
-        connector_id=wanted.get("evse_number") or 0, type=_AVAILABILITY[wanted["operational_status"]]
+        connector_id=_connector(wanted) or 0, type=_AVAILABILITY[wanted["operational_status"]]
     )
 
 
 def _trigger(wanted: dict[str, Any]) -> call.TriggerMessage:
     if wanted["message"] not in _TRIGGER:
         raise NoWord(f"OCPP 1.6 cannot trigger {wanted['message']}")
-    return call.TriggerMessage(
-        requested_message=_TRIGGER[wanted["message"]], connector_id=wanted.get("evse_number") or None
-    )
+    return call.TriggerMessage(requested_message=_TRIGGER[wanted["message"]], connector_id=_connector(wanted) or None)
+
+
+def _connector(wanted: dict[str, Any]) -> int | None:
+    """Connector n is EVSE n with connector 1."""
+    if wanted.get("connector_number") not in (None, 1):
+        raise NoWord(f"OCPP 1.6 knows no connector {wanted['connector_number']} of an EVSE")
+    return wanted.get("evse_number")
 
 
 def _get_configuration(wanted: dict[str, Any]) -> call.GetConfiguration:

@@ -7,7 +7,6 @@ from ocpp.v16.enums import Reason
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import record, samples
-from gateways.ocpp.times import moment
 from gateways.ocpp.v16.authorization import id_tag_info
 from gateways.ocpp.v16.metering import meters, transaction
 
@@ -20,7 +19,7 @@ async def start(call: Call, m: request.StartTransaction) -> result.StartTransact
             evse_number=m.connector_id or None,
             connector_number=1 if m.connector_id else None,
             token_uid=m.id_tag,
-            at=moment(m.timestamp, received_at=call.received_at, station=call.identity),
+            at=call.moment(m.timestamp),
             said_at=str(m.timestamp),
             meter_wh=m.meter_start,
         )
@@ -37,7 +36,7 @@ async def stop(call: Call, m: request.StopTransaction) -> result.StopTransaction
             work,
             station_id=call.station_id,
             transaction_id=transaction_id,
-            at=moment(m.timestamp, received_at=call.received_at, station=call.identity),
+            at=call.moment(m.timestamp),
             meter_wh=m.meter_stop,
             token_uid=m.id_tag,
             reason=m.reason or Reason.local,

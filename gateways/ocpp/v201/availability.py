@@ -6,7 +6,6 @@ from ocpp.v201 import call_result as result
 from domain import stations
 from domain.stations import StationStatus
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.times import moment
 
 STATUS = {
     "Available": StationStatus.AVAILABLE,
@@ -25,7 +24,7 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
             evse_number=m.evse_id or None,
             connector_number=m.connector_id or None,
             status=STATUS.get(m.connector_status, StationStatus.UNKNOWN),
-            at=moment(m.timestamp, received_at=call.received_at, station=call.identity),
+            at=call.moment(m.timestamp),
         )
     return result.StatusNotification()
 

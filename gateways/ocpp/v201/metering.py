@@ -10,7 +10,6 @@ from ocpp.v201.datatypes import MeterValueType, SampledValueType, SignedMeterVal
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import Meter, Value, record, samples
-from gateways.ocpp.times import moment
 
 
 async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
@@ -25,7 +24,7 @@ async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
 def meters(call: Call, meter_values: Sequence[MeterValueType] | None) -> list[Meter]:
     return [
         Meter(
-            at=moment(entry.timestamp, received_at=call.received_at, station=call.identity),
+            at=call.moment(entry.timestamp),
             values=[_value(sampled) for sampled in entry.sampled_value or []],
         )
         for entry in meter_values or []

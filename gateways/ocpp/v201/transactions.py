@@ -11,7 +11,6 @@ from domain.stations import StationStatus
 from domain.work import Work
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import record, samples
-from gateways.ocpp.times import moment
 from gateways.ocpp.v201.authorization import id_token_info
 from gateways.ocpp.v201.metering import meters
 
@@ -33,7 +32,7 @@ STATUS = {
 
 async def report(call: Call, m: request.TransactionEvent) -> result.TransactionEvent:
     measured, stage, about = meters(call, m.meter_value), STAGE[m.event_type], m.transaction_info
-    at = moment(m.timestamp, received_at=call.received_at, station=call.identity)
+    at = call.moment(m.timestamp)
     async with call.write() as work:
         reported = await sessions.report(
             work,

@@ -55,6 +55,15 @@ async def test_settings_are_written_in_their_order(acme: Tester) -> None:
     assert changed.configuration == {"B": "2", "A": "true", "C": "x"}
 
 
+async def test_more_settings_than_a_station_could_take_in_time_are_refused(acme: Tester) -> None:
+    station, line = await a_station(acme), taking()
+    with pytest.raises(Invalid, match="config"):
+        await commands.configure(
+            beside(acme, line), acme.actor, station_id=station.id, wanted={f"K{number}": 1 for number in range(101)}
+        )
+    assert line.heard == []
+
+
 async def test_those_that_were_not_taken_are_named(acme: Tester) -> None:
     station, line = await a_station(acme), taking("B")
 

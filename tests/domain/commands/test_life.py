@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from domain import commands, stations
 from domain.actor import Role
 from domain.commands import Command, CommandChanged, CommandKind, CommandRules, CommandStatus, Outcome, StationLink
-from domain.errors import Forbidden, NotFound, TimedOut, Unavailable
+from domain.errors import Forbidden, Invalid, NotFound, TimedOut, Unavailable
 from domain.work import Workplace
 from tests.factories import a_station
 from tests.tester import Tester
@@ -30,6 +30,7 @@ class Station(StationLink):
     def __init__(self, answers: Callable[[dict[str, Any]], Awaitable[Outcome]]) -> None:
         self.answers = answers
         self.heard: list[dict[str, Any]] = []
+        self.hung_up_on: list[UUID] = []
 
     async def deliver(
         self,
@@ -44,6 +45,9 @@ class Station(StationLink):
         order = {"kind": kind, "arguments": arguments, "timeout_s": timeout_s, "command_id": command_id}
         self.heard.append(order)
         return await self.answers(order)
+
+    async def hang_up(self, *, tenant_id: UUID, station_id: UUID) -> None:
+        self.hung_up_on.append(station_id)
 
 
 def beside(tester: Tester, station: Station) -> Workplace:
@@ -174,6 +178,34 @@ async def test_no_transaction_is_open_while_a_station_thinks(acme: Tester) -> No
     assert (await commands.deliver(beside(acme, Station(look)), acme.actor, command)).status == "ACCEPTED"
 
 
+async def test_a_caller_who_goes_away_does_not_end_a_command(acme: Tester) -> None:
+    command = await a_command(acme)
+    ordered, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_order: dict[str, Any]) -> Outcome:
+        ordered.set()
+        await may_answer.wait()
+        return ACCEPTED
+
+    caller = asyncio.create_task(commands.deliver(beside(acme, Station(slowly)), acme.actor, command))
+    async with asyncio.timeout(20):
+        await ordered.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        may_answer.set()
+        while (await read(acme, command)).status is CommandStatus.SENT:
+            pass
+
+    assert (await read(acme, command)).status is CommandStatus.ACCEPTED
+
+
+async def test_a_connector_without_its_evse_is_not_ordered_about(acme: Tester) -> None:
+    """It would be taken for the whole station."""
+    with pytest.raises(Invalid):
+        await a_command(acme, CommandKind.CHANGE_AVAILABILITY, operational_status="INOPERATIVE", connector_number=1)
+
+
 async def test_a_command_that_waited_for_too_long_is_not_given_more_time(acme: Tester) -> None:
     command = await a_command(acme, deadline_s=5)
     acme.clock.forward(seconds=6)
@@ -270,6 +302,14 @@ async def test_a_command_to_a_station_that_was_deleted_meanwhile_is_gone_with_it
 
     with pytest.raises(NotFound):
         await commands.deliver(beside(acme, Station(vanish)), acme.actor, command)
+
+
+async def test_a_station_that_was_deleted_is_hung_up_on(acme: Tester) -> None:
+    station, line = await a_station(acme), answering(ACCEPTED)
+    async with beside(acme, line).open_work(acme.acting_as(Role.SYSTEM)) as work:
+        await commands.hang_up(work, stations.StationDeleted(station_id=station.id, identity=station.identity))
+
+    assert line.hung_up_on == [station.id]
 
 
 async def test_a_remote_start_is_recognized_by_its_number_or_by_who_wanted_to_charge(acme: Tester) -> None:

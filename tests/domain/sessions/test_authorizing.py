@@ -8,9 +8,10 @@ from domain import sessions
 from domain.actor import Role
 from domain.errors import Forbidden
 from domain.sessions import Authorization, AuthorizationStatus, Stage
+from domain.stations import Registration
 from domain.tokens import TokenStatus
 from tests.domain.sessions.charger import NOON, Charger, a_charger
-from tests.factories import a_token
+from tests.factories import a_station, a_token
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,18 @@ async def test_a_station_is_told_what_is_kept_of_a_card(
     token = await a_token(acme, "Card", status=kept, group_uid="FLEET")
     authorization = await shown(charger, "cARD")
     assert (authorization.status, authorization.token_id, authorization.group_uid) == (told, token.id, "FLEET")
+
+
+@pytest.mark.parametrize("registration", [Registration.PENDING, Registration.REJECTED])
+async def test_nobody_may_charge_at_a_station_that_may_not_work(acme: Tester, registration: Registration) -> None:
+    """Else whoever knocks as a new station learns which cards are good."""
+    token = await a_token(acme, "CARD")
+    charger = Charger(acme, (await a_station(acme, registration=registration)).id)
+    assert (await shown(charger)).status is AuthorizationStatus.INVALID
+
+    started = await charger.start(token_uid="CARD")
+
+    assert (started.authorization.status, started.session.token_id) == (AuthorizationStatus.INVALID, token.id)
 
 
 async def test_an_unknown_card_is_invalid_and_so_is_that_of_another_tenant(acme: Tester, rival: Tester) -> None:

@@ -1,10 +1,13 @@
 """How charges end, by the station's word or without it; nothing a station says of an end is lost."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from domain.sessions import Moment, SessionResumed, SessionStatus, SessionStopped
+from domain import stations
+from domain.sessions import ChargingState, Moment, SessionResumed, SessionStatus, SessionStopped, Stage
+from domain.stations import StationStatus
 from tests.domain.sessions.charger import Charger, a_charger, minute, sample, told
 from tests.factories import a_token
 from tests.tester import Tester
@@ -247,6 +250,22 @@ async def interrupted(tester: Tester) -> tuple[Charger, str]:
     await charger.grace_ends(await charger.boot())
     tester.clock.now = minute(25)
     return charger, number
+
+
+async def test_an_evse_does_not_go_on_to_show_a_charge_that_was_interrupted(acme: Tester) -> None:
+    """OCPP 2.x says Occupied of the plug, before the boot and after it."""
+    charger = await a_charger(acme, now=0)
+    await charger.report(Stage.STARTED, 0, evse_number=1, state=ChargingState.CHARGING, seq=0)
+    async with charger.telling() as work:
+        where: dict[str, Any] = {"station_id": charger.station_id, "evse_number": 1}
+        await stations.report_status(work, **where, connector_number=1, status=StationStatus.OCCUPIED, at=minute(0))
+        await stations.report_charging_state(work, **where, state=StationStatus.CHARGING, at=minute(0))
+    acme.clock.now = minute(20)
+
+    await charger.grace_ends(await charger.boot())
+
+    async with acme.work(read_only=True) as work:
+        assert (await stations.by_id(work, charger.station_id)).status is StationStatus.OCCUPIED
 
 
 async def test_a_stop_that_comes_after_the_interruption_completes_the_charge_with_its_true_values(acme: Tester) -> None:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 import httpx2
@@ -44,6 +44,12 @@ class Reader:
     """Of the endless subscription."""
 
     left: asyncio.Event
+
+
+class Revoked:
+    """What opens nothing any more."""
+
+    credentials: ClassVar[set[str]] = set()
 
 
 @strawberry.type
@@ -106,7 +112,7 @@ async def authenticate(authorization: str | None) -> Actor | None:
     match authorization:
         case None:
             return None
-        case "Bearer ada" | "Bearer bob":
+        case "Bearer ada" | "Bearer bob" if authorization not in Revoked.credentials:
             return Actor(tenant_id=TENANT, role=Role.VIEWER, name=authorization.removeprefix("Bearer "))
         case "Bearer down":
             raise Unavailable("the database is not reachable")
@@ -170,6 +176,7 @@ async def server(anyio_backend: str) -> AsyncIterator[Server]:
     listening = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, ws="websockets-sansio", log_config=None, lifespan="off"))
     Reader.left = asyncio.Event()
+    Revoked.credentials.clear()
     task = asyncio.create_task(running._serve([listening]))
     while not running.started:  # noqa: ASYNC110  # uvicorn tells nobody
         await asyncio.sleep(0.01)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.gateways.graphql.conftest import Reader, Server, received, send, subscribe
+from tests.gateways.graphql.conftest import Reader, Revoked, Server, received, send, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +71,17 @@ async def test_a_credential_that_opens_nothing_closes_with_4403(server: Server, 
             assert await received(socket) == {"type": "connection_ack"}
         else:
             assert await closed(socket) == 4403
+
+
+async def test_a_credential_that_was_revoked_meanwhile_begins_nothing_new(server: Server) -> None:
+    """A socket lives for days."""
+    async with server.acknowledged({"Authorization": "Bearer ada"}) as socket:
+        assert await name_of(socket) == "ada"
+        Revoked.credentials.add("Bearer ada")
+
+        await subscribe(socket, "{ name }", "again")
+
+        assert await closed(socket) == 4403
 
 
 async def test_who_cannot_be_asked_about_is_to_come_again(server: Server) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.sessions import SessionStatus
 from domain.tokens import TokenStatus
@@ -225,3 +226,14 @@ async def test_a_connector_that_is_suspended_and_charges_again_moves_its_session
         statuses.append((await charger.session()).status)
     suspended, active = SessionStatus.SUSPENDED, SessionStatus.ACTIVE
     assert statuses == [suspended, active, suspended, active]
+
+
+async def test_what_is_forgiven_of_times_and_units_is_told_once_however_often_it_is_said(charger: Speaker) -> None:
+    """A station whose clock was never set, or whose meter changes its unit, says so with every message."""
+    with capture_logs() as told:
+        for unit in ("Wh", "furlong", "furlong", "furlong"):
+            values = {"timestamp": "1970-01-01T00:00:00Z", "sampledValue": [{"value": "5", "unit": unit}] * 3}
+            await charger.say("MeterValues", {"connectorId": 1, "meterValue": [values]})
+
+    warnings = [line for line in told if line["log_level"] == "warning"]
+    assert sorted(line["kind"] for line in warnings) == ["reading", "time"]

@@ -172,14 +172,12 @@ async def test_the_raw_payload_has_what_the_dataclass_has_not(csms: Csms) -> Non
         (Fault(Code.FORMAT_VIOLATION, "mine", a=1), '[4,"1","FormationViolation","mine",{"a":1}]'),
     ],
 )
-async def test_what_a_handler_raises_is_told_in_the_words_of_the_standard(
-    csms: Csms, error: Exception, answer: str
-) -> None:
+async def test_what_a_handler_raises_is_told_in_the_words_of_the_standard(error: Exception, answer: str) -> None:
     async def status(_call: Call, _m: Any) -> Any:
         raise error
 
-    csms.on("Heartbeat", status)
-    async with csms.station() as station:
+    async with Csms.running(limits=QUICK) as csms, csms.station() as station:
+        csms.on("Heartbeat", status)
         assert await station.ask('[2,"1","Heartbeat",{}]') == answer
 
 
@@ -402,6 +400,20 @@ async def test_what_a_charge_is_made_of_is_tried_again_while_something_is_unavai
     async with Csms.running(limits=QUICK) as csms, csms.station() as station:
         csms.on("StartTransaction", begin)
         assert orjson.loads(await station.ask(start("1")))[2]["transactionId"] == 5
+
+
+async def test_what_shows_is_tried_again_too_for_nobody_says_it_twice() -> None:
+    tries = iter([Unavailable("a"), Unavailable("b"), None])
+
+    async def status(_call: Call, _m: Any) -> Any:
+        error = next(tries)
+        if error is not None:
+            raise error
+
+    async with Csms.running(limits=QUICK) as csms, csms.station() as station:
+        csms.on("StatusNotification", status)
+        payload = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+        assert orjson.loads(await station.ask([2, "1", "StatusNotification", payload])) == [3, "1", {}]
 
 
 async def test_a_handler_that_never_ends_is_ended_and_the_next_message_is_handled() -> None:

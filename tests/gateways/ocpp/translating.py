@@ -1,7 +1,8 @@
 """Messages as they come from the wire, through schema and handler, and back to what goes onto it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from domain.actor import Actor, Role
 from domain.page import PageRequest
 from domain.sessions import Session
 from gateways.ocpp import Call, Version, v16, v201
+from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
 from gateways.ocpp.schemas import Kind, form
 from tests.factories import a_station
@@ -26,6 +28,7 @@ class Speaker:
     version: Version
     station_id: UUID
     identity: str
+    deviations: DeviationLog = field(default_factory=DeviationLog)
 
     async def say(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answers the payload of the answer, which keeps to the schema."""
@@ -42,6 +45,14 @@ class Speaker:
             received_at=self.tester.clock(),
             raw=payload,
             socket=cast("Line", None),  # none of these handlers calls the station back
+            tolerate=partial(
+                self.deviations.note,
+                tenant_id=self.tester.tenant_id,
+                station_id=self.station_id,
+                identity=self.identity,
+                version=self.version,
+                action=action,
+            ),
         )
         answer = await PACKAGES[self.version].HANDLERS[action](call, reading.message)
         response = form(self.version, action, Kind.RESPONSE)

@@ -1,0 +1,15 @@
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from domain.events import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialRevoked(Event):
+    """Told on the topic `credential`, narrower by the credential's id: whoever came in with it is to be shown out."""
+
+    kind: ClassVar[str] = "credential"
+    key: ClassVar[str | None] = "credential_id"
+
+    credential_id: UUID
