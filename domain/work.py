@@ -27,7 +27,7 @@ from uuid_utils.compat import uuid7
 from domain import outbox
 from domain.actor import Actor, Permission
 from domain.bus import Bus, Message
-from domain.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from domain.events import Envelope, Event
 
 log = structlog.get_logger()
@@ -38,8 +38,17 @@ Port = TypeVar("Port")
 _SCOPE = text(
     "select set_config('app.tenant_id', :tenant, true), set_config('transaction_read_only', :read_only, true)"
 )
-# SQLSTATEs that say nothing of what was asked: lost connection, shut down or starting, out of something, deadlock
-_PASSING = ("08", "57P", "53", "40")
+_PASSING = (Unavailable, "the database cannot do it now")
+_MEANINGS = {  # what a state of the database means to the caller, by how its SQLSTATE begins
+    "08": _PASSING,  # lost connection
+    "57P": _PASSING,  # shut down, or starting
+    "53": _PASSING,  # out of something
+    "40": _PASSING,  # deadlock
+    "25006": (Forbidden, "this work is read-only"),
+    "23505": (Conflict, "it exists already"),  # unique_violation: somebody was faster than our own check
+    "23503": (Conflict, "something else still refers to it, or what it refers to is gone"),
+    "22": (Invalid, "a value is not one that the database can hold"),  # NUL, half a surrogate pair, too large
+}
 _open: ContextVar[bool] = ContextVar("work_is_open", default=False)
 
 
@@ -165,15 +174,6 @@ def _translated(error: Exception) -> Exception:
     """What the database's state means to the caller, where it means anything."""
     if getattr(error, "connection_invalidated", isinstance(error, asyncpg.InterfaceError)):
         return Unavailable("the database is not reachable")
-    match getattr(getattr(error, "orig", error), "sqlstate", None):
-        case str(state) if state.startswith(_PASSING):
-            return Unavailable("the database cannot do it now")
-        case "25006":  # read_only_sql_transaction
-            return Forbidden("this work is read-only")
-        case "23505":  # unique_violation: somebody was faster than our own check
-            return Conflict("it exists already")
-        case "23503":  # foreign_key_violation
-            return Conflict("something else still refers to it, or what it refers to is gone")
-        case str(state) if state.startswith("22"):  # data_exception: NUL, half a surrogate pair, a number too large
-            return Invalid("a value is not one that the database can hold")
-    return error
+    state = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
+    meant = next((meaning for begin, meaning in _MEANINGS.items() if state.startswith(begin)), None)
+    return error if meant is None else meant[0](meant[1])

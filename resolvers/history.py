@@ -20,7 +20,13 @@ async def columns(
         str | None, strawberry.argument(description="IANA; where days and months begin. Null: the tenant's.")
     ] = None,
 ) -> history.History:
-    async with info.context.read() as work:
-        return await history.history(
-            work, addresses=points, from_=from_, to=to, resolution=resolution, timezone=timezone
-        )
+    context = info.context
+    return await history.history(
+        context.workplace,
+        context.caller,
+        addresses=points,
+        from_=from_,
+        to=to,
+        resolution=resolution,
+        timezone=timezone,
+    )

@@ -21,7 +21,7 @@ class Command:
 
     id: strawberry.ID = attribute("Ours.")
     kind: CommandKind = attribute("What was ordered.")
-    arguments: JSON = attribute("How.")
+    shown_arguments: JSON = attribute("How; without passwords.", name="arguments")
     status: CommandStatus = attribute("What became of it.")
     result: JSON | None = attribute("What the station answered.")
     error: str | None = attribute("Why it came to nothing.")

@@ -54,6 +54,12 @@ _CONNECT_S = 5.0
 _AGAIN_MIN_S, _AGAIN_MAX_S = 0.5, 5.0  # after the database was lost
 _PRUNE_EVERY_S = 3600.0
 _KEEP = timedelta(days=7)  # longer than the cluster may stand still with a job half done
+_LOST = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)  # TimeoutError is an OSError
 _SLOT = "\n"  # between a reaction's name and the envelope in a job's payload
 
 # PgQueuer writes three lines for every job and throws none away.
@@ -311,7 +317,7 @@ async def _pool(url: str) -> AsyncIterator[asyncpg.Pool]:
     try:
         yield pool
     finally:
-        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*_LOST):
             await asyncio.wait_for(pool.close(), _CONNECT_S)
 
 
@@ -329,7 +335,7 @@ class _Driver(AsyncpgPoolDriver):
         self.on_lost()
 
     async def __aexit__(self, *_: object) -> None:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*_LOST):
             await super().__aexit__()
 
 
@@ -338,7 +344,7 @@ class _Queries(Queries):
         """PgQueuer would hold a job that it cannot put back. Left alone, it is taken up when its heartbeat is stale."""
         try:
             await super().retry_job(job, delay, traceback_record)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _LOST as error:
             log.warning("job not put back", **_labels(job), reason=str(error) or type(error).__name__)
 
 

@@ -34,8 +34,17 @@ class CommandStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+# The settings that hold a station's password, in 1.6 (security whitepaper) and in 2.x; instances behind a slash
+_SECRET = frozenset({"authorizationkey", "basicauthpassword"})
+MASK = "********"
+
+
+def is_secret(key: str) -> bool:
+    return key.rpartition(".")[2].partition("/")[0].strip().casefold() in _SECRET
+
+
 class Command(Record, table=True):
-    """An order to a station and what became of it."""
+    """An order to a station and what became of it. When it has ended, `arguments` no longer hold a password."""
 
     station_id: UUID
     kind: CommandKind = Field(sa_type=enum_type(CommandKind))
@@ -48,3 +57,8 @@ class Command(Record, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     remote_start_number: int | None = None
+
+    @property
+    def shown_arguments(self) -> dict[str, Any]:
+        """Without a password."""
+        return {**self.arguments, "value": MASK} if is_secret(self.arguments.get("key") or "") else self.arguments

@@ -13,7 +13,7 @@ from domain import stations
 from domain.actor import Actor, Permission
 from domain.commands.events import CommandChanged
 from domain.commands.link import Outcome, StationLink
-from domain.commands.models import Command, CommandKind, CommandStatus
+from domain.commands.models import MASK, Command, CommandKind, CommandStatus, is_secret
 from domain.commands.rules import CommandRules
 from domain.errors import Invalid, TimedOut, Unavailable
 from domain.stations import Station, StationDeleted
@@ -102,23 +102,35 @@ async def complete(work: Work, *, command_id: UUID, outcome: Outcome) -> Command
     command = await work.get(Command, command_id, lock=True)
     if command.completed_at is None:
         command.status, command.completed_at = CommandStatus(outcome.status), work.now
-        command.result, command.error = outcome.result, outcome.error
+        command.arguments = command.shown_arguments
+        command.result, command.error = _without_passwords(outcome.result), outcome.error
         _tell(work, command)
-        if (told := _configuration_told(command)) is not None:
+        if told := _configuration_told(command):
             await stations.remember_configuration(work, station_id=command.station_id, values=told)
     return command
 
 
-def _configuration_told(command: Command) -> dict[str, Any] | None:
+def _without_passwords(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None or "configuration" not in result:
+        return result
+    told = {
+        key: {**entry, "value": MASK} if is_secret(key) else entry for key, entry in result["configuration"].items()
+    }
+    return {**result, "configuration": told}
+
+
+def _configuration_told(command: Command) -> dict[str, Any]:
     """The keys and values that the end of a command tells of its station."""
     if command.status is not CommandStatus.ACCEPTED:
-        return None
+        return {}
     match command.kind:
         case CommandKind.GET_CONFIGURATION:
-            return {key: entry["value"] for key, entry in (command.result or {}).get("configuration", {}).items()}
+            told = {key: entry["value"] for key, entry in (command.result or {}).get("configuration", {}).items()}
         case CommandKind.CHANGE_CONFIGURATION:
-            return {command.arguments["key"]: command.arguments["value"]}
-    return None
+            told = {command.arguments["key"]: command.arguments["value"]}
+        case _:
+            return {}
+    return {key: value for key, value in told.items() if not is_secret(key)}
 
 
 async def hang_up(work: Work, deleted: StationDeleted) -> None:
@@ -136,6 +148,7 @@ async def expire_overdue(work: Work) -> Sequence[Command]:
     for command in overdue:
         command.status, command.completed_at = CommandStatus.TIMEOUT, work.now
         command.error = "nobody waited for the answer any more"
+        command.arguments = command.shown_arguments
         _tell(work, command)
     return overdue
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from domain import points, tenants
-from domain.actor import Permission
+from domain.actor import Actor, Permission
 from domain.errors import Invalid, LimitExceeded, NotFound
 from domain.history.resolutions import edges, zone_named
 from domain.history.resolutions import resolution as parsed
 from domain.points import HistoryStore, Track
-from domain.work import Work
+from domain.work import Work, Workplace
 
 POINTS_MAX = 500
 VALUES_MAX = 200_000  # in one answer: it is built and encoded at once, and nobody looks at more
@@ -33,7 +33,8 @@ class History:
 
 
 async def history(
-    work: Work,
+    workplace: Workplace,
+    actor: Actor,
     *,
     addresses: Sequence[str],
     from_: datetime,
@@ -46,17 +47,22 @@ async def history(
     Without a resolution every time at which one of the points was read, whatever its quality. With one, all buckets of
     the period, in local time of `timezone` (the tenant's); the first and the last are cut to the period, and BAD
     readings count for nothing. Texts have no place in a column of numbers: `latest_of` shows them.
+
+    The store is asked when the Work is over: no connection to the database waits for a year of values.
     """
-    work.require(Permission.VIEW)
-    asked = await _asked(work, addresses)
-    _check_period(from_, to)
+    async with workplace.open_work(actor, read_only=True) as work:
+        work.require(Permission.VIEW)
+        asked = await _asked(work, addresses)
+        _check_period(from_, to)
+        bounds = None
+        if resolution is not None:
+            limit = VALUES_MAX // len(asked)
+            bounds = edges(from_, to, parsed(resolution), await _zone(work, timezone), limit=limit)
     series = [point.series for point in asked]
-    store = work.port(HistoryStore)  # type: ignore[type-abstract]
-    if resolution is None:
+    store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
+    if bounds is None:
         timestamps, columns = _aligned(await store.raw(series, start=from_, end=to, limit=VALUES_MAX))
     else:
-        buckets = parsed(resolution)
-        bounds = edges(from_, to, buckets, await _zone(work, timezone), limit=VALUES_MAX // len(series))
         timestamps, columns = bounds[:-1], await store.means(series, edges=bounds)
     return History(
         timestamps,

@@ -1,5 +1,6 @@
 """graphql-transport-ws: Strawberry's handler, with strict frames and errors that end an operation, not the socket."""
 
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 
 from domain.errors import Unavailable
 from gateways.graphql.executor import Forkable
+from gateways.graphql.limits import LIMIT
 from gateways.graphql.metrics import SOCKETS
 
 FRAME_CHARACTERS_MAX = 262_144
@@ -103,8 +105,17 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             await self.websocket.close(TRY_AGAIN_LATER, "try again later")
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        if not self.connection_acknowledged or await self._is_still_let_in():
-            await super().handle_subscribe(message)
+        if self.connection_acknowledged and not await self._is_still_let_in():
+            return
+        if message["id"] not in self.operations and len(self.operations) >= self._operations_max:
+            error = GraphQLError(f"a socket has at most {self._operations_max} operations at once", extensions=LIMIT)
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+            return
+        await super().handle_subscribe(message)
+
+    @property
+    def _operations_max(self) -> float:
+        return math.inf if self.max_subscriptions_per_connection is None else self.max_subscriptions_per_connection
 
     async def _is_still_let_in(self) -> bool:
         """A credential may have been revoked since `connection_init`: a socket lives for days."""

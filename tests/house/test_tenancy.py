@@ -76,7 +76,8 @@ async def test_the_application_may_touch_no_partition_and_make_nothing(workplace
         role = (
             await connection.execute(
                 text(
-                    "select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb from pg_roles where rolname = current_user"
+                    "select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb "
+                    "from pg_roles where rolname = current_user"
                 )
             )
         ).one()

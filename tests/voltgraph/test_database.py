@@ -42,9 +42,7 @@ async def test_a_database_that_is_not_there_is_unavailable(address: str, acme: T
         await engine.dispose()
 
 
-async def test_work_whose_connection_is_cut_is_unavailable_and_never_was(
-    acme: Tester, engine: AsyncEngine
-) -> None:
+async def test_work_whose_connection_is_cut_is_unavailable_and_never_was(acme: Tester, engine: AsyncEngine) -> None:
     bus = acme.workplace.port(Bus)  # type: ignore[type-abstract]
     workplace = Workplace(engine, ports={Bus: bus})
     with pytest.raises(Unavailable):

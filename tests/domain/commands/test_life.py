@@ -269,6 +269,25 @@ async def test_unfinished_commands_are_known_oldest_first(acme: Tester, rival: T
         assert [command.id for command in await commands.unfinished(work)] == [first.id, second.id]
 
 
+@pytest.mark.parametrize("key", ["AuthorizationKey", "authorizationkey", "SecurityCtrlr.BasicAuthPassword"])
+async def test_a_password_goes_to_the_station_and_is_kept_nowhere(acme: Tester, key: str) -> None:
+    line = answering(ACCEPTED)
+    command = await a_command(acme, CommandKind.CHANGE_CONFIGURATION, key=key, value="top-secret")
+    told = Outcome("ACCEPTED", {"configuration": {key: {"value": "top-secret"}}, "unknown": []}, None)
+    updates = "subscription ($id: ID) { commandUpdates(commandId: $id) { arguments } }"
+    async with acme.subscribe(updates, {"id": str(command.id)}) as items:
+        shown = await anext(items)
+
+    done = await commands.deliver(beside(acme, line), acme.actor, command)
+    asked = await a_command(acme, CommandKind.GET_CONFIGURATION)
+    await _completed(acme, asked, told)
+
+    assert [order["arguments"]["value"] for order in line.heard] == ["top-secret"]
+    async with acme.work(read_only=True) as work:
+        kept = [await stations.by_id(work, one.station_id) for one in (command, asked)]
+    assert "top-secret" not in str([done, await read(acme, command), await read(acme, asked), *kept, shown])
+
+
 async def test_what_a_station_takes_of_its_settings_is_remembered(acme: Tester) -> None:
     command = await a_command(acme, CommandKind.CHANGE_CONFIGURATION, key="HeartbeatInterval", value="90")
     await _completed(acme, command, ACCEPTED)

@@ -6,14 +6,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import update
 
 from domain import history, points
 from domain.actor import Role
 from domain.errors import Forbidden, Invalid, LimitExceeded, NotFound
 from domain.history import History
-from domain.points import Quality, Reading
+from domain.points import HistoryStore, Quality, Reading
 from domain.tenants import Tenant
+from domain.work import Workplace
+from gateways.timescale import TimescaleStore
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +34,36 @@ async def recorded(tester: Tester, *readings: Reading) -> None:
 
 
 async def asked(tester: Tester, *addresses: str, role: Role = Role.VIEWER, **how: Any) -> History:
-    async with tester.work(read_only=True, role=role) as work:
-        return await history.history(work, addresses=addresses, **{"from_": NOON, "to": NOON + DAY, **how})
+    period = {"from_": NOON, "to": NOON + DAY}
+    return await history.history(tester.workplace, tester.acting_as(role), addresses=addresses, **{**period, **how})
+
+
+class Watched(TimescaleStore):
+    """The store, which notes how many connections to the database wait for its answer."""
+
+    def __init__(self, store: TimescaleStore, engine: AsyncEngine) -> None:
+        self._store, self._engine, self.waiting = store, engine, list[str]()
+
+    async def raw(self, *args: Any, **how: Any) -> Any:
+        self.waiting.append(self._engine.pool.status())
+        return await self._store.raw(*args, **how)
+
+    async def means(self, *args: Any, **how: Any) -> Any:
+        self.waiting.append(self._engine.pool.status())
+        return await self._store.means(*args, **how)
+
+
+@pytest.mark.parametrize("how", [{}, {"resolution": "PT1H"}])
+async def test_no_connection_waits_while_the_store_looks(acme: Tester, how: dict[str, str]) -> None:
+    await recorded(acme, Reading("a", NOON, 1))
+    store = Watched(acme.house.store, acme.workplace.engine)
+    ports = {**acme.workplace._ports, HistoryStore: store}
+    watched = Workplace(acme.workplace.engine, ports=ports, clock=acme.clock)
+
+    await history.history(watched, acme.actor, addresses=["a"], from_=NOON, to=NOON + DAY, **how)
+
+    (status,) = store.waiting
+    assert "Current Checked out connections: 0" in status
 
 
 def columns(found: History) -> list[Sequence[float | None]]:

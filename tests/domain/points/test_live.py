@@ -191,8 +191,9 @@ async def test_without_redis_readings_are_stored_and_shown_when_it_is_back(
                 assert await recorded(acme, Reading("a/power", at, n), workplace=workplace) == 1
                 assert await recorded(rival, Reading("a/power", at, -n), workplace=workplace) == 1
             assert await recorded(acme, Reading("a/power", NOON, 1.5), workplace=workplace) == 1
-            async with acme.work(read_only=True) as work:
-                found = await history.history(work, addresses=["a/power"], from_=NOON, to=NOON + timedelta(1))
+            found = await history.history(
+                acme.workplace, acme.actor, addresses=["a/power"], from_=NOON, to=NOON + timedelta(1)
+            )
             assert found.series[0].values == [1.5, 2, 3, 4, 5]
             assert await latest_value(acme, "a/power") == 1
 

@@ -34,11 +34,14 @@ async def recorded(
 
 
 async def raw(tester: Tester, *addresses: str) -> list[list[float | None]]:
-    async with tester.work(read_only=True) as work:
-        found = await history.history(
-            work, addresses=addresses, from_=datetime(1950, 1, 1, tzinfo=UTC), to=datetime(2150, 1, 1, tzinfo=UTC)
-        )
-        return [list(series.values) for series in found.series]
+    found = await history.history(
+        tester.workplace,
+        tester.actor,
+        addresses=addresses,
+        from_=datetime(1950, 1, 1, tzinfo=UTC),
+        to=datetime(2150, 1, 1, tzinfo=UTC),
+    )
+    return [list(series.values) for series in found.series]
 
 
 async def latest(tester: Tester, address: str) -> points.LatestReading | None:
@@ -227,8 +230,8 @@ async def test_a_tenant_finds_nothing_of_another_by_address_id_or_text(acme: Tes
         assert await points.by_addresses(work, [POWER]) == {}
         assert await points.latest_of(work, [point.id]) == {}
         assert (await points.listed(work, PageRequest(), prefix="station/")).rows == []
-        with pytest.raises(NotFound, match=POWER):
-            await history.history(work, addresses=[POWER], from_=NOON, to=NOON + timedelta(1))
+    with pytest.raises(NotFound, match=POWER):
+        await history.history(rival.workplace, rival.actor, addresses=[POWER], from_=NOON, to=NOON + timedelta(1))
 
 
 async def test_readings_are_recorded_by_those_who_may_report(acme: Tester) -> None:

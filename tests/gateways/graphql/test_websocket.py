@@ -222,3 +222,4 @@ async def test_no_more_operations_than_a_socket_may_have(server: Server) -> None
             pass
 
     assert message["id"] == "5"
+    assert [error["extensions"] for error in message["payload"]] == [{"code": "LIMIT"}]
