@@ -13,6 +13,11 @@ down_revision = None
 
 
 def upgrade() -> None:
+    ops.grant("schema public", "usage")
+    op.execute(
+        f"do $$ begin execute format('grant connect, temporary on database %I to %I', current_database(), "
+        f"'{ops.app_role()}'); end $$"
+    )
     ops.grant("alembic_version", "select")
     tenants()
     stations()

@@ -52,7 +52,8 @@ class Station(StationLink):
 
 def beside(tester: Tester, station: Station) -> Workplace:
     """The same house with this station, which has ten seconds to answer."""
-    ports = {**tester.workplace._ports, StationLink: station, CommandRules: CommandRules(deadline_s=10)}
+    ports: dict[Any, Any] = {**tester.workplace._ports, StationLink: station}
+    ports[CommandRules] = CommandRules(deadline_s=10)
     return Workplace(tester.workplace.engine, ports=ports, clock=tester.clock)
 
 

@@ -57,7 +57,7 @@ class Watched(TimescaleStore):
 async def test_no_connection_waits_while_the_store_looks(acme: Tester, how: dict[str, str]) -> None:
     await recorded(acme, Reading("a", NOON, 1))
     store = Watched(acme.house.store, acme.workplace.engine)
-    ports = {**acme.workplace._ports, HistoryStore: store}
+    ports: dict[Any, Any] = {**acme.workplace._ports, HistoryStore: store}
     watched = Workplace(acme.workplace.engine, ports=ports, clock=acme.clock)
 
     await history.history(watched, acme.actor, addresses=["a"], from_=NOON, to=NOON + DAY, **how)
