@@ -1,8 +1,12 @@
-"""`python -m voltgraph.child …`: the command line in a process that ends when the one that started it does."""
+"""`python -m voltgraph.child PARENT …`: the command line in a process that ends when the one that started it does."""
 
-from voltgraph.cli import main
+import sys
+
 from voltgraph.processes import die_with_parent
 
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_parent(int(sys.argv.pop(1)))
+
+    from voltgraph.cli import main
+
     main()

@@ -48,8 +48,10 @@ async def _connected(url: str, setting: str) -> AsyncIterator[AsyncConnection]:
         except (OSError, SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise NotMigrated(f"{setting}: the database does not answer: {reason}") from error
-        async with connection:
+        try:
             yield connection
+        finally:
+            await connection.close()
     finally:
         await engine.dispose()
 
@@ -105,8 +107,17 @@ async def _require_bound(connection: AsyncConnection) -> None:
 
 async def _require_known(connection: AsyncConnection) -> str | None:
     """The structure's version; `None` where there is nothing yet."""
-    if not await connection.scalar(text("select to_regclass('public.alembic_version')")):
+    query = """
+        select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'), current_user::text
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'public' and c.relname = 'alembic_version'
+    """
+    found = (await connection.execute(text(query))).first()
+    if found is None:
         return None
+    may_read, role = found
+    if not may_read:
+        raise NotMigrated(f"VOLTGRAPH_DATABASE_URL: the database was migrated for another role than {role}")
     current: str | None = await connection.scalar(text("select version_num from alembic_version"))
     if current is not None and current not in {script.revision for script in _scripts().walk_revisions()}:
         raise NotMigrated(

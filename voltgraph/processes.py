@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 def child(*arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
     """A `voltgraph` command in a process of its own, which ends with ours; the terminal's Ctrl-C is for us alone."""
     return subprocess.Popen(
-        [sys.executable, "-m", "voltgraph.child", *arguments], env=environment, start_new_session=True
+        [sys.executable, "-m", "voltgraph.child", str(os.getpid()), *arguments], env=environment, start_new_session=True
     )
 
 
@@ -36,9 +37,11 @@ def end(children: "Sequence[subprocess.Popen[bytes]]", *, within_s: float) -> No
             process.wait()
 
 
-def die_with_parent() -> None:
-    """End when the process that started us does, however that ends (Linux, prctl(2))."""
+def die_with_parent(parent: int) -> None:
+    """End when the process that started us does, however that ends (Linux, prctl(2)), and if it has already."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the process that wanted this one is gone")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def command(*arguments: str, environment: dict[str, str], stdin: Any = subproces
     """`voltgraph …` in a process that ends with this one, whatever becomes of it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VOLTGRAPH_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "voltgraph.child", *arguments],
+        [sys.executable, "-m", "voltgraph.child", str(os.getpid()), *arguments],
         env={**inherited, "PYTHONUNBUFFERED": "1", "COLUMNS": "200", **environment},
         stdin=stdin,
         start_new_session=True,
@@ -82,12 +82,16 @@ class Server:
     def graphql(self) -> str:
         return f"{self.url}/graphql"
 
-    def start(self) -> None:
-        """Until it answers that it is well."""
+    def launch(self) -> None:
+        """Without a look at what becomes of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        begin = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = command(*self.arguments, environment=self.environment, stdout=log, stderr=log)
+
+    def start(self) -> None:
+        """Until it answers that it is well."""
+        begin = self.log.stat().st_size if self.log.exists() else 0
+        self.launch()
 
         def address() -> int | None:
             assert self._process.poll() is None, f"the server ended:\n{self.tail()}"
@@ -140,7 +144,12 @@ class Server:
     def children(self, command: str) -> set[int]:
         """Those with this in their command line."""
         pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return {int(pid) for pid in pids if command in Path(f"/proc/{pid}/cmdline").read_text()}
+        found = set()
+        for pid in pids:
+            with suppress(FileNotFoundError):
+                if command in Path(f"/proc/{pid}/cmdline").read_text():
+                    found.add(int(pid))
+        return found
 
     def holder(self, client_port: int) -> int:
         """The process at the other end of a connection from this port of ours."""

@@ -11,7 +11,8 @@ import pytest
 from tests.journeys.chargers import SILENCE, Bare, Charger16, hung_up, now, written
 from tests.journeys.clients import Operator, Tenant
 from tests.journeys.ledger import Ledger, assert_kept, charge_for_ever
-from tests.journeys.servers import Server, running
+from tests.journeys.servers import Server, awaited, running
+from voltgraph.embedded import processes
 
 pytestmark = pytest.mark.anyio
 
@@ -189,3 +190,15 @@ async def test_commands_find_the_servers_of_a_running_server(own: Server, custom
             "role": "VIEWER",
             "tenant": {"slug": f"{customer.slug}-2"},
         }
+
+
+async def test_no_worker_outlives_a_server_that_is_killed_as_they_begin(own: Server) -> None:
+    """They have hardly begun to be what they shall be."""
+    own.stop()
+    own.arguments = ("serve", "--port", "0", "--workers", "2")
+    own.launch()
+    workers = awaited(own.workers, "a worker")
+    os.kill(own.pid, signal.SIGKILL)
+    own.wait()
+
+    awaited(lambda: not any(processes.identity(pid) for pid in workers), "the end of its workers")

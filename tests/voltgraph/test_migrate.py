@@ -112,6 +112,14 @@ async def test_whom_row_level_security_does_not_bind_may_not_serve(empty: Urls) 
         await _require_current(named(empty.database, username="postgres"))
 
 
+async def test_a_role_that_it_was_not_migrated_for_is_named(empty: Urls) -> None:
+    await migrate(empty.database_owner, empty.database)
+    await sql(empty.database_owner, "revoke all on all tables in schema public from voltgraph")
+
+    with pytest.raises(NotMigrated, match="another role than voltgraph$"):
+        await _require_current(empty.database)
+
+
 async def test_an_owner_that_cannot_be_one_is_told_before_anything_is_changed(empty: Urls) -> None:
     with pytest.raises(NotMigrated, match="voltgraph_owner is the application's role"):
         await migrate(empty.database_owner, empty.database_owner)

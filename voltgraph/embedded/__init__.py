@@ -16,12 +16,11 @@ from typing import NamedTuple, Self
 
 from voltgraph.embedded import places, postgres, processes, valkey
 from voltgraph.embedded.errors import AlreadyRunning, EmbeddedError
+from voltgraph.embedded.keeper import Keeper, Server
 from voltgraph.embedded.lock import Lock, Notes, holder_in, read
 from voltgraph.settings import Settings, make_data_dir
 
 __all__ = ["AlreadyRunning", "Embedded", "EmbeddedError", "Urls", "attached", "find", "serving", "throwaway"]
-
-Server = postgres.Postgres | valkey.Valkey
 
 STOP_SIGNALS: dict[str, tuple[signal.Signals, ...]] = {
     postgres.Postgres.name: postgres.STOP_SIGNALS,
@@ -40,7 +39,8 @@ class Urls(NamedTuple):
 class Embedded:
     """The servers of one data directory, from `with` to its end; `fast` gives up safety on disk, for tests.
 
-    The thread that enters must live as long as the servers shall: they stop by themselves when it ends.
+    The thread that enters must live as long as the servers shall: they stop by themselves when it ends. One that dies
+    earlier is started again.
     """
 
     def __init__(self, data_dir: Path, *, fast: bool = False, database: bool = True, redis: bool = True) -> None:
@@ -49,6 +49,7 @@ class Embedded:
         self._fast = fast
         wanted: dict[type[Server], bool] = {postgres.Postgres: database, valkey.Valkey: redis}
         self._kinds = [kind for kind, is_wanted in wanted.items() if is_wanted]
+        self._keeper: Keeper | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -64,6 +65,8 @@ class Embedded:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+        if self._keeper is not None and self._keeper.failure is not None:
+            raise self._keeper.failure
 
     def _start(self, stack: ExitStack) -> None:
         lock = Lock(make_data_dir(self.data_dir))
@@ -76,7 +79,9 @@ class Embedded:
             server.prepare()
         sockets = places.socket_folder(home, account)
         stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-        self._launch(stack, servers, lock, sockets)
+        keeper = self._keeper = Keeper(servers, sockets, lock)
+        stack.callback(keeper.end)
+        keeper.start()
         self.urls = Urls(
             database=postgres.url("voltgraph", sockets) if postgres.Postgres in self._kinds else "",
             database_owner=postgres.url("voltgraph_owner", sockets) if postgres.Postgres in self._kinds else "",
@@ -94,20 +99,6 @@ class Embedded:
             stack.callback(log.file.close)
             servers.append(kind(home, binaries=binaries, account=account, log=log, fast=self._fast))
         return servers
-
-    def _launch(self, stack: ExitStack, servers: list[Server], lock: Lock, sockets: Path) -> None:
-        """Both at once, noted before they are awaited: the next run must know what a kill of this one leaves."""
-        started = []
-        for server in servers:
-            process = server.launch(sockets)
-            stack.callback(server.end, process)
-            started.append((server, process))
-        lock.note(
-            sockets=str(sockets),
-            servers={server.name: processes.identity(process.pid) for server, process in started},
-        )
-        for server, process in started:
-            server.await_ready(process)
 
 
 def find(data_dir: Path) -> Urls | None:

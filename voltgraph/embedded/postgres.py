@@ -30,6 +30,9 @@ OPTIONS = {
     "io_method": "sync",
     "max_parallel_workers_per_gather": "0",
 }
+_MEMORY_LINE = 6  # of postmaster.pid: key and id of its shared memory
+_ORPHANS_S = 30.0
+
 FAST_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 CLUSTER_OPTIONS = (
@@ -127,7 +130,20 @@ class Postgres:
             return
         if processes.identity(pid) is not None and str(self.data) in processes.command_line(pid):
             raise EmbeddedError(f"another PostgreSQL, process {pid}, runs on {self.data}")
+        self._await_orphans(file)
         file.unlink()
+
+    def _await_orphans(self, pid_file: Path) -> None:
+        """What a killed PostgreSQL was busy with ends by and by, and would ruin the data beside a new one.
+
+        PostgreSQL looks for them itself, but not without its pid file, which we remove.
+        """
+        lines = pid_file.read_text("utf-8").splitlines()
+        memory = lines[_MEMORY_LINE].split()[-1:] if len(lines) > _MEMORY_LINE else []
+        for _ in processes.ticks(_ORPHANS_S):
+            if not memory or not processes.attached_to(int(memory[0])):
+                return
+        raise EmbeddedError(f"processes of an earlier PostgreSQL still work on {self.data}")
 
     def _is_ready(self, pid: int) -> bool:
         try:

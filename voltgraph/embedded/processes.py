@@ -77,6 +77,17 @@ def is_alive(process: Identity) -> bool:
     return identity(process.pid) == process
 
 
+def attached_to(shared_memory: int) -> int:
+    """How many processes hold a System V segment; 0 where that cannot be seen."""
+    try:
+        rows = Path("/proc/sysvipc/shm").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    names, *segments = (row.split() for row in rows)
+    identifier, holders = names.index("shmid"), names.index("nattch")
+    return next((int(row[holders]) for row in segments if int(row[identifier]) == shared_memory), 0)
+
+
 def command_line(pid: int) -> str:
     if sys.platform == "linux":
         try:
