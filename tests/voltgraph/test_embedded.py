@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import redis
 from sqlalchemy import make_url
 
 from voltgraph import embedded
-from voltgraph.embedded import AlreadyRunning, Embedded, EmbeddedError, Urls, places, processes
+from voltgraph.embedded import AlreadyRunning, Embedded, EmbeddedError, Urls, lock, places, processes
 from voltgraph.settings import Settings, make_data_dir
 
 HOLDER = """
@@ -368,6 +368,90 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(data_dir: Path) -> 
     assert "PostgreSQL did not start" in str(failure.value)
     assert "version 9" in str(failure.value)
     assert embedded.find(data_dir) is None
+
+
+# --- one that dies while its parent lives ----------------------------------------------------------------------------
+
+
+def process_of(data_dir: Path, name: str) -> processes.Identity:
+    """As the lock file says, which may just be written."""
+    for _ in processes.ticks(60.0):
+        if "servers" in (notes := lock.read(data_dir)):
+            return processes.Identity(*notes["servers"][name])
+    raise AssertionError("nothing is noted")
+
+
+def awaited(holds: Callable[[], object], what: str) -> None:
+    for _ in processes.ticks(60.0):
+        if holds():
+            return
+    pytest.fail(f"waited in vain: {what}")
+
+
+def answers(urls: Urls) -> bool:
+    try:
+        with valkey(urls.redis) as client:
+            return bool(sql(urls.database, "select 1")) and bool(client.ping())
+    except (OSError, asyncpg.PostgresError, redis.RedisError):
+        return False
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_a_server_that_dies_is_started_again_with_its_data(name: str, data_dir: Path) -> None:
+    with Embedded(data_dir) as servers:
+        remember(servers.urls)
+        for _ in range(2):
+            died = process_of(data_dir, name)
+            os.kill(died.pid, signal.SIGKILL)
+            awaited(lambda died=died: process_of(data_dir, name) != died, "a new process")  # type: ignore[misc]
+            awaited(lambda: answers(servers.urls), "answers")
+        assert_remembered(servers.urls)
+        running = servers_of(data_dir)
+    assert not any(processes.is_alive(identity) for identity in running)
+    with Embedded(data_dir) as servers:
+        assert_remembered(servers.urls)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who holds shared memory is seen on Linux only")
+def test_no_postgres_is_started_beside_what_a_killed_one_left(data_dir: Path) -> None:
+    """Two at once would ruin the data."""
+    with Embedded(data_dir) as servers:
+        remember(servers.urls)
+        died = process_of(data_dir, "postgres")
+        (child, *_) = Path(f"/proc/{died.pid}/task/{died.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGSTOP)
+        os.kill(died.pid, signal.SIGKILL)
+        for _ in processes.ticks(3.0):
+            assert process_of(data_dir, "postgres") == died
+        os.kill(int(child), signal.SIGCONT)
+        awaited(lambda: answers(servers.urls), "answers")
+        assert_remembered(servers.urls)
+
+
+WITHOUT_PATIENCE = """
+import json, sys
+from pathlib import Path
+from voltgraph.embedded import Embedded, EmbeddedError, keeper
+from voltgraph.processes import ending_on_signals
+keeper.PATIENCE_S = 0
+try:
+    with Embedded(Path(sys.argv[1])) as servers, ending_on_signals():
+        print(json.dumps(servers.urls), flush=True)
+        sys.stdin.read()
+except EmbeddedError as error:
+    print(error)
+"""
+
+
+def test_a_process_whose_server_cannot_be_started_again_ends_and_says_why(data_dir: Path) -> None:
+    with a_running_server(data_dir, script=WITHOUT_PATIENCE) as (parent, _):
+        (places.home_of(data_dir) / "postgres" / "PG_VERSION").write_text("9\n")
+        left = servers_of(data_dir)
+        os.kill(process_of(data_dir, "postgres").pid, signal.SIGKILL)
+        parent.wait(60)
+        said = parent.communicate()[0]
+    assert "the embedded postgres died and cannot be started again: PostgreSQL did not start" in said
+    assert not any(processes.is_alive(identity) for identity in left)
 
 
 def test_throwaway_servers_leave_nothing() -> None:

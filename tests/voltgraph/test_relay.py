@@ -206,7 +206,8 @@ async def test_what_is_for_later_runs_after_its_delay(
 # --- ended -----------------------------------------------------------------------------------------------------------
 
 STUCK = """
-import asyncio, os, sys
+import asyncio
+import os, os, sys
 from domain import outbox, reactions
 from domain.stations import StationRegistered
 from voltgraph import relay
@@ -222,7 +223,7 @@ async def main():
     async with House.built(Settings()) as house, house.relay.running():
         await asyncio.Event().wait()
 
-die_with_parent()
+die_with_parent(os.getppid())
 outbox.RELAY, relay.REACTION = sys.argv[1:]
 reactions.REACTIONS[StationRegistered] = [react]
 reactions.name_of = relay.name_of = lambda reaction: f"tests.{reaction.__name__}"

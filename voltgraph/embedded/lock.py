@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,15 @@ class Lock:
         except BaseException:
             self._file.close()
             raise
+        self._writing = threading.Lock()
         self._notes: Notes = {"holder": processes.identity(os.getpid())}
         self.note()
 
     def note(self, **notes: Any) -> None:
         """Write down what others, or the next run, must know."""
-        self._notes |= notes
-        self._write(json.dumps(self._notes))
+        with self._writing:
+            self._notes |= notes
+            self._write(json.dumps(self._notes))
 
     def release(self) -> None:
         self._write("")
@@ -52,10 +55,11 @@ class Lock:
             raise AlreadyRunning(holder.pid if holder else None, data_dir)
 
     def _write(self, text: str) -> None:
+        """Over the old text at once, since others look while we write."""
         self._file.seek(0)
-        self._file.truncate()
         self._file.write(text)
         self._file.flush()
+        self._file.truncate()
 
 
 def read(data_dir: Path) -> Notes:

@@ -79,6 +79,7 @@ class Postgres:
             self._make_cluster()
 
     def launch(self, sockets: Path) -> subprocess.Popen[bytes]:
+        (sockets / f"{places.SOCKET_NAME}.lock").unlink(missing_ok=True)  # with an old pid, as the one in the data
         quoted = str(sockets).replace('"', '""')
         options = OPTIONS | {"unix_socket_directories": f'"{quoted}"'} | (FAST_OPTIONS if self.fast else {})
         return processes.launch(
