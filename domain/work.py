@@ -38,6 +38,7 @@ Port = TypeVar("Port")
 _SCOPE = text(
     "select set_config('app.tenant_id', :tenant, true), set_config('transaction_read_only', :read_only, true)"
 )
+_LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # what asyncpg says of a connection that was cut
 _PASSING = (Unavailable, "the database cannot do it now")
 _MEANINGS = {  # what a state of the database means to the caller, by how its SQLSTATE begins
     "08": _PASSING,  # lost connection
@@ -125,6 +126,7 @@ class Workplace:
         self.engine = engine
         self.clock = clock
         self._ports = ports
+        self._untold = 0
 
     def port(self, protocol: type[Port]) -> Port:
         return cast("Port", self._ports[protocol])
@@ -145,7 +147,7 @@ class Workplace:
                 work = Work(self, actor, read_only, self.clock(), session)
                 yield work
                 await self._finish(work)
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (DBAPIError, asyncpg.PostgresError, *_LOST) as error:
             raise _translated(error) from error  # also of the roll-back, on a line that is cut
         except NoConnectionLeft as error:
             raise Unavailable("the database has too much to do") from error
@@ -167,12 +169,18 @@ class Workplace:
         try:
             await self.port(Bus).publish(news)  # type: ignore[type-abstract]
         except Unavailable as error:
-            log.warning("news not told", tenant=str(work.tenant_id), messages=len(news), reason=error.message)
+            if not self._untold:
+                log.warning("news cannot be told", reason=error.message)
+            self._untold += len(news)
+        else:
+            if self._untold:
+                log.info("news is told again", lost=self._untold)
+            self._untold = 0
 
 
 def _translated(error: Exception) -> Exception:
     """What the database's state means to the caller, where it means anything."""
-    if getattr(error, "connection_invalidated", isinstance(error, asyncpg.InterfaceError)):
+    if getattr(error, "connection_invalidated", isinstance(error, _LOST)):
         return Unavailable("the database is not reachable")
     state = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
     meant = next((meaning for begin, meaning in _MEANINGS.items() if state.startswith(begin)), None)

@@ -67,7 +67,7 @@ class Limits:
     messages_per_s: float | None = 50.0  # beyond it a station waits; nothing is dropped
     burst_messages: int = 200
     handle_timeout_s: float = 60.0
-    retry_delays_s: tuple[float, ...] = (0.5, 2.0, 5.0)  # while something is Unavailable
+    retry_delays_s: tuple[float, ...] = (0.5, 2.0, 5.0, 10.0)  # while something is Unavailable: a restart of PostgreSQL
     repeat_window_s: float = 60.0
     heartbeat_interval_s: float = 300.0  # until the station is told its own
     idle_grace_s: float = 30.0

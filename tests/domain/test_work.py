@@ -4,14 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from domain import locations
 from domain.actor import Actor, Permission, Role, tenant_by_slug
-from domain.bus import Topic
-from domain.errors import Conflict, Forbidden, NotFound
+from domain.bus import Bus, Topic
+from domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from domain.events import Envelope
 from domain.stations import StationRegistered
 from domain.work import Workplace
@@ -156,3 +157,20 @@ async def test_nothing_is_heard_of_what_was_rolled_back(acme: Tester) -> None:
 async def test_a_tenant_is_found_by_its_slug_alone(acme: Tester, workplace: Workplace) -> None:
     assert await tenant_by_slug(workplace.engine, acme.slug) == acme.tenant_id
     assert await tenant_by_slug(workplace.engine, "nobody-here") is None
+
+
+async def test_news_that_nobody_can_be_told_is_a_line_in_the_log_and_not_one_each(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def be_deaf(_news: object) -> None:
+        raise Unavailable("Redis is not reachable")
+
+    with structlog.testing.capture_logs() as logs:
+        with monkeypatch.context() as patch:
+            patch.setattr(acme.workplace.port(Bus), "publish", be_deaf)  # type: ignore[type-abstract]
+            for _ in range(5):
+                await a_station(acme)
+        await a_station(acme)
+
+    assert [line["event"] for line in logs] == ["news cannot be told", "news is told again"]
+    assert logs[1]["lost"] == 5
