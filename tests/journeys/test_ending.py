@@ -129,35 +129,6 @@ async def test_a_port_that_is_in_use_is_named(own: Server, tmp_path: Path, envir
     assert line.startswith(f"voltgraph: VOLTGRAPH_PORT: 127.0.0.1:{own.port} cannot be served on")
 
 
-async def test_charges_are_taken_while_redis_is_away(own: Server, customer: Tenant, identity: str) -> None:
-    """Only viewers have to wait."""
-    base = f"{own.ocpp}/{customer.slug}"
-    uid = "NOBODY"
-    async with Operator(own.url, customer.secret) as operator, Charger16.connected(base, identity) as charger:
-        assert await charger.boot() == "Accepted"
-        (valkey,) = own.children("valkey-server")
-        os.kill(valkey, signal.SIGKILL)
-
-        await charger.start(uid, 0)
-        await charger.meter(300, 11_000)
-        await charger.stop(400)
-        async with Charger16.connected(base, f"{identity}-2") as newcomer:
-            assert await newcomer.boot() == "Accepted"
-            await newcomer.start(uid, 0)
-        kept = await operator.ask(
-            "query ($i: String!) { sessions(filter: { stationIdentity: $i }) { nodes { status energyWh } } }",
-            i=identity,
-        )
-        health = await operator.get("/health")
-        detailed = (await operator.get("/health/detailed")).json()
-
-    assert kept["nodes"] == [{"status": "COMPLETED", "energyWh": 400}]
-    assert health.status_code == 503
-    assert detailed["parts"]["redis"]["status"] == "failing"
-    assert detailed["parts"]["database"]["status"] == "ok"
-    assert own.stop() == 0
-
-
 @pytest.mark.parametrize(
     ("name", "url"),
     [
