@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 LOCKED := $(VENV)/locked-$(shell { cat requirements.lock; pwd; $(PYTHON) -VV; } 2>&1 | cksum | tr ' ' -)
 READY := $(LOCKED)-$(shell cksum < pyproject.toml | tr ' ' -)
 
-.PHONY: run test check bench test-external lock clean
+.PHONY: run test check bench test-external web lock clean
 
 run: $(READY)
 	@exec $(BIN)/voltgraph demo
@@ -35,13 +35,18 @@ test-external: $(READY)
 	@: $${VOLTGRAPH_DATABASE_URL:?} $${VOLTGRAPH_DATABASE_OWNER_URL:?} $${VOLTGRAPH_REDIS_URL:?}
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses $(PYTEST_MOST_WORKERS) --dist loadfile
 
+# Needs Node.js and, once, the web: GraphiQL's scripts, so that the server gives them itself (web/README.md).
+web:
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel error
+	node web/build.js
+
 # Needs uv. No header and no index lines: the file names packages and hashes, not where they come from.
 lock:
 	$(UV) pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet --upgrade \
 		--output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) web/node_modules gateways/graphql/assets dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(LOCKED): | python

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 SERVER_CORE = 0
 CLIENT_CORES = {1} if (os.cpu_count() or 1) > 1 else {0}
@@ -50,14 +51,16 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def server(data_dir: Path, *, port: int = 0) -> Iterator[Server]:
-    """`voltgraph serve` with the tenant `bench`."""
+def server(
+    data_dir: Path, *, port: int = 0, program: str = "voltgraph.cli", settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Server]:
+    """`voltgraph serve`, or another program's, with the tenant `bench`."""
     _open_files()
     environment = {**os.environ, "VOLTGRAPH_DATA_DIR": str(data_dir), "VOLTGRAPH_STATION_POLICY": "auto"}
-    environment |= {"VOLTGRAPH_LOG_LEVEL": "warning", "VOLTGRAPH_HEARTBEAT_INTERVAL_S": "3600"}
+    environment |= {"VOLTGRAPH_LOG_LEVEL": "warning", "VOLTGRAPH_HEARTBEAT_INTERVAL_S": "3600", **settings}
     command = [sys.executable, "-m", "voltgraph.cli"]
     process = subprocess.Popen(
-        [*command, "serve", "--port", str(port)],
+        [sys.executable, "-m", program, "serve", "--port", str(port)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,7 +5,8 @@ the owner and answer ids and roles, never rows (`migrations/versions/0001_first_
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -40,13 +41,14 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 @dataclass(frozen=True, slots=True)
 class Actor:
     """One caller in one tenant. `id` is the credential, user or station behind it; `scopes`, where given, narrow the
-    role."""
+    role; from `expires_at` on, what was shown opens nothing."""
 
     tenant_id: UUID
     role: Role
     name: str
     id: UUID | None = None
     scopes: frozenset[Permission] = frozenset()
+    expires_at: datetime | None = field(default=None, compare=False)
 
     def may(self, permission: Permission) -> bool:
         return permission in PERMISSIONS[self.role] and (not self.scopes or permission in self.scopes)
@@ -67,12 +69,12 @@ async def tenant_by_slug(engine: AsyncEngine, slug: str) -> UUID | None:
 async def credential_by_hash(engine: AsyncEngine, secret_hash: bytes) -> Actor | None:
     """Who shows a secret with this hash; None where it is unknown, revoked or expired."""
     async with engine.connect() as connection:
-        query = text("select tenant_id, id, role, name, scopes from credential_by_hash(:hash)")
+        query = text("select tenant_id, id, role, name, scopes, expires_at from credential_by_hash(:hash)")
         row = (await connection.execute(query, {"hash": secret_hash})).first()
     if row is None:
         return None
     scopes = frozenset(Permission(scope) for scope in row.scopes)
-    return Actor(tenant_id=row.tenant_id, role=Role(row.role), name=row.name, id=row.id, scopes=scopes)
+    return Actor(row.tenant_id, Role(row.role), row.name, row.id, scopes, row.expires_at)
 
 
 async def tenant_ids(engine: AsyncEngine) -> Sequence[UUID]:

@@ -1,12 +1,10 @@
 """What the world sees: types only. What comes in is typed at the door, in `resolvers/`, by the same names."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
 from graphql.execution import Executor
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
@@ -74,17 +72,12 @@ class Schema(strawberry.Schema):
             show(error, tenant=None if actor is None else str(actor.tenant_id))
 
 
-def build(
-    *,
-    executor: type[Executor[Any]] | None = None,
-    extensions: Iterable[Callable[[], SchemaExtension]] = (),
-) -> Schema:
-    """The schema, with the engine that is to run it."""
+def build(*, executor: type[Executor[Any]] | None = None) -> Schema:
+    """The schema, with the executor that is to run it."""
     return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         execution_context_class=executor,
-        extensions=extensions,
         config=StrawberryConfig(scalar_map=SCALARS),
     )

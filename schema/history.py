@@ -4,6 +4,7 @@ import strawberry
 
 from domain import history
 from resolvers import history as door
+from schema import limits
 from schema.view import answer, attribute, view
 
 
@@ -26,4 +27,9 @@ class History:
 
 @strawberry.type
 class HistoryQuery:
-    history: History | None = answer(door.columns, "What points were, from `from` until before `to`.")
+    history: History | None = answer(
+        door.columns,
+        "What points were, from `from` until before `to`.",
+        cost=limits.of_history,
+        size="points",
+    )

@@ -4,6 +4,7 @@ from typing import Generic, TypeVar
 
 from domain import page
 from resolvers import pages
+from schema import limits
 from schema.view import answer, attribute, view
 
 Node = TypeVar("Node")
@@ -22,5 +23,7 @@ class Connection(Generic[Node]):
     """One page of a list, newest first."""
 
     rows: list[Node] = attribute("The rows of this page.", name="nodes")
-    page_info: PageInfo = answer(pages.page_info, "Where this page ends.")
-    total_count: int = answer(pages.total_count, "How many rows there are on all pages; counted when asked for.")
+    page_info: PageInfo = answer(pages.page_info, "Where this page ends.", cost=limits.NOTHING)
+    total_count: int = answer(
+        pages.total_count, "How many rows there are on all pages; counted when asked for.", cost=limits.COUNT
+    )

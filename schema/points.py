@@ -6,6 +6,7 @@ import strawberry
 from domain import points
 from domain.points import OwnerKind, PointKind, Quality, ValueType
 from resolvers import points as door
+from schema import limits
 from schema.page import Connection
 from schema.view import answer, attribute, stream, view
 
@@ -71,7 +72,9 @@ class PointQuery:
 @strawberry.type
 class PointMutation:
     record_readings: Recorded | None = answer(
-        door.record, "Record measurements; unknown addresses become points. Answers after the commit."
+        door.record,
+        "Record measurements; unknown addresses become points. Answers after the commit.",
+        cost=limits.of_readings,
     )
 
 

@@ -6,6 +6,7 @@ import strawberry
 from domain import stations
 from domain.stations import Registration, StationStatus
 from resolvers import stations as door
+from schema import limits
 from schema.locations import Location
 from schema.page import Connection
 from schema.scalars import JSON
@@ -31,7 +32,7 @@ class Evse:
 
     number: int = attribute("Within its station, from 1.")
     status: StationStatus = attribute("What it is doing.")
-    connectors: list[Connector] = answer(door.connectors, "Its plugs, by number.")
+    connectors: list[Connector] = answer(door.connectors, "Its plugs, by number.", size=limits.CONNECTORS)
 
 
 @view(stations.Station)
@@ -63,7 +64,7 @@ class Station:
     configuration: JSON = attribute("What it told of its settings, or took of ours.")
     created_at: datetime = attribute("When it was registered.")
     location: Location | None = answer(door.location, "Where it stands.")
-    evses: list[Evse] = answer(door.evses, "Its outlet groups, by number.")
+    evses: list[Evse] = answer(door.evses, "Its outlet groups, by number.", size=limits.EVSES)
 
 
 @view(door.StatusUpdate)

@@ -15,6 +15,8 @@ import strawberry
 from strawberry.types.base import StrawberryOptional, get_object_definition
 from strawberry.types.field import StrawberryField
 
+from schema.limits import Cost, Size
+
 Shown = TypeVar("Shown", bound=type)
 
 
@@ -32,19 +34,26 @@ def view(model: type, *, name: str | None = None) -> Callable[[Shown], Shown]:
     return decorate
 
 
-def attribute(description: str, *, name: str | None = None) -> Any:
+def attribute(description: str, *, name: str | None = None, size: Size | None = None) -> Any:
     """A plain field: the attribute of the same name, under `name` where the outside calls it otherwise."""
-    return strawberry.field(description=description, name=name)
+    return strawberry.field(description=description, name=name, metadata=_weighed(None, size))
 
 
-def answer(resolver: Callable[..., Any], description: str) -> Any:
+def answer(
+    resolver: Callable[..., Any], description: str, *, cost: Cost | None = None, size: Size | None = None
+) -> Any:
     """A field that a resolver answers. The field's own annotation says as what it is shown."""
-    return strawberry.field(resolver=resolver, description=description)
+    return strawberry.field(resolver=resolver, description=description, metadata=_weighed(cost, size))
 
 
-def stream(resolver: Callable[..., Any], description: str) -> Any:
+def stream(resolver: Callable[..., Any], description: str, *, cost: Cost | None = None) -> Any:
     """A field of the subscription root."""
-    return strawberry.subscription(resolver=resolver, description=description)
+    return strawberry.subscription(resolver=resolver, description=description, metadata=_weighed(cost, None))
+
+
+def _weighed(cost: Cost | None, size: Size | None) -> dict[str, Any]:
+    """What the engine reads of a field, see `schema.limits`."""
+    return {name: value for name, value in (("cost", cost), ("size", size)) if value is not None}
 
 
 def _check(model: type, cls: type, field: StrawberryField) -> None:

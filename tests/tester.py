@@ -1,7 +1,7 @@
 """A tenant to test with, and what its people can do."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -13,6 +13,9 @@ from uuid_utils.compat import uuid7
 from domain import tenants
 from domain.actor import Actor, Role, system
 from domain.work import Work, Workplace
+from gateways.graphql import Answer, Call, Engine, Rights
+from resolvers.context import Context, context
+from voltgraph.app import built_engine
 from voltgraph.wiring import House
 
 
@@ -60,53 +63,52 @@ class Tester:
 
     async def gql(self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN) -> Any:
         """What an operation answers; an error fails the test."""
-        result = await _execute(self, query, variables, role)
-        assert not result.errors, result.errors
-        return result.data
+        answer = await self.answer(query, variables, role=role)
+        assert not answer.errors, answer.errors
+        return answer.data
 
     async def gql_errors(
         self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN
     ) -> list[str]:
         """The codes of the errors that an operation answers."""
-        result = await _execute(self, query, variables, role)
-        return [str((error.extensions or {}).get("code")) for error in result.errors or []]
+        answer = await self.answer(query, variables, role=role)
+        return [str((error.extensions or {}).get("code")) for error in answer.errors or []]
+
+    async def answer(self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN) -> Answer:
+        return await asked(context(self.workplace, self.acting_as(role)), query, variables)
 
     @asynccontextmanager
     async def subscribe(
         self, query: str, variables: dict[str, Any] | None = None, *, role: Role = Role.ADMIN
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """The items of a subscription, as `data` dicts."""
-        from resolvers.context import context
-
-        stream: Any = await _schema().subscribe(
-            query, variable_values=variables, context_value=context(self.workplace, self.acting_as(role))
-        )
-        assert hasattr(stream, "__aiter__"), stream
-        try:
-            yield _data(stream)
-        finally:
-            await stream.aclose()
+        async with aclosing(watched(context(self.workplace, self.acting_as(role)), query, variables)) as answers:
+            yield _data(answers)
 
 
-async def _data(stream: Any) -> AsyncIterator[Any]:
-    async for result in stream:
-        assert not result.errors, result.errors
-        yield result.data
+async def _data(stream: AsyncIterator[Answer]) -> AsyncIterator[Any]:
+    async for answer in stream:
+        assert not answer.errors, answer.errors
+        yield answer.data
+
+
+async def asked(asking: Context, query: str, variables: dict[str, Any] | None = None) -> Answer:
+    """The answer to a query or mutation, whoever asks."""
+    return await _engine().execute(Call(query, variables), asking, RIGHTS)
+
+
+def watched(asking: Context, query: str, variables: dict[str, Any] | None = None) -> AsyncGenerator[Answer, None]:
+    """What an operation of any kind answers."""
+    return _engine().stream(Call(query, variables), asking, RIGHTS)
+
+
+RIGHTS = Rights("a test")
 
 
 @cache
-def _schema() -> Any:
-    from voltgraph.app import built_schema
-
-    return built_schema()
-
-
-async def _execute(tester: Tester, query: str, variables: dict[str, Any] | None, role: Role) -> Any:
-    from resolvers.context import context
-
-    return await _schema().execute(
-        query, variable_values=variables, context_value=context(tester.workplace, tester.acting_as(role))
-    )
+def _engine() -> Engine:
+    """Without a budget: tests ask as much as they like."""
+    return built_engine()
 
 
 async def a_tester(house: House, slug: str) -> Tester:

@@ -11,12 +11,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 import schema
-from gateways.graphql import Executor, GraphQLView, extensions
+from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse
 from resolvers.context import context
-from schema import limits
-from voltgraph.auth import authenticate
+from voltgraph.headers import BrowserHeaders
 from voltgraph.health import detailed, health
 from voltgraph.metrics import metrics
+from voltgraph.rights import rights
 from voltgraph.settings import Settings
 from voltgraph.wiring import House
 
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 _BODY_MAX_BYTES = 1_000_000
 
 
-def built_schema() -> schema.Schema:
-    """The schema with the engine that runs it."""
-    return schema.build(executor=Executor, extensions=extensions(tokens=limits.TOKENS, depth=limits.DEPTH))
+def built_engine(*, limits: Limits | None = None, purse: Purse | None = None) -> Engine:
+    """The schema in the engine that runs it."""
+    return Engine(schema.build(executor=Executor), limits=limits, purse=purse)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -37,12 +37,16 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with House.built(settings) as house, house.serving():
             app.state.house = house
+            ide = Ide() if settings.graphiql else None
             graphql = GraphQLView(
-                built_schema(),
-                authenticate=partial(authenticate, house.workplace),
+                built_engine(limits=Limits(cost=settings.graphql_cost_max), purse=house.purse),
+                authenticate=house.door,
                 context=partial(context, house.workplace),
+                rights=rights(settings),
                 allowed_origins=settings.allowed_origins,
+                ide=ide,
             )
+            app.state.graphql = graphql
             app.router.routes[:] = [
                 Route("/", _front_door),
                 Route("/health", health),
@@ -50,11 +54,14 @@ def create_app(settings: Settings) -> Starlette:
                 Route("/metrics", metrics),
                 Route("/graphql", graphql),
                 WebSocketRoute("/graphql", graphql),
+                *([ide.route] if ide else []),
                 house.stations.route,
             ]
             yield
 
-    return Starlette(lifespan=lifespan, max_body_size=_BODY_MAX_BYTES)
+    app = Starlette(lifespan=lifespan, max_body_size=_BODY_MAX_BYTES)
+    app.middleware_stack = BrowserHeaders(app.build_middleware_stack(), allowed_origins=settings.allowed_origins)
+    return app
 
 
 async def _front_door(_request: Request) -> Response:

@@ -7,14 +7,18 @@ from typing import Literal
 import structlog
 
 
-def configure(*, log_format: Literal["console", "json"], level: str) -> None:
-    """Ours and the libraries' through one pipe to standard error."""
+def configure(*, log_format: Literal["console", "json"], level: str, traced: bool = False) -> None:
+    """Ours and the libraries' through one pipe to standard error; `traced`: with the span that a line belongs to."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if traced:
+        from voltgraph.tracing import span_processor
+
+        shared.append(span_processor())
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -44,3 +48,4 @@ def configure(*, log_format: Literal["console", "json"], level: str) -> None:
     root.setLevel(level.upper())
     for chatty in ("pgqueuer", "alembic", "uvicorn", "websockets"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelName(level.upper()), logging.WARNING))
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # it warns of each try before it gives up

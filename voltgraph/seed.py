@@ -10,7 +10,6 @@ from domain import actor, credentials, tenants, tokens
 from domain.actor import Role
 from domain.errors import Conflict, NotFound
 from domain.work import Workplace
-from voltgraph.auth import authenticate
 from voltgraph.settings import make_data_dir
 from voltgraph.wiring import House
 
@@ -50,7 +49,7 @@ async def _kept_credential(house: House) -> str:
     if path.exists():
         secret = path.read_text().strip()
         try:
-            await authenticate(house.workplace, f"Bearer {secret}")
+            await house.door(f"Bearer {secret}")
             return secret
         except Exception:  # revoked, or from another database: a new one takes its place
             path.unlink()

@@ -1,6 +1,7 @@
 """The server's processes: one worker in this process, or several that share one port."""
 
 import asyncio
+import math
 import os
 import resource
 import shutil
@@ -11,46 +12,55 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
 
+from gateways.graphql.websocket import FRAME_CHARACTERS_MAX
+from gateways.ocpp.link import Limits as StationLimits
 from voltgraph import logging
 from voltgraph.app import create_app
 from voltgraph.processes import child, end, ending_on_signals
+from voltgraph.protocols import PATIENCE, Config, Patience
 from voltgraph.settings import Settings, SettingsError
 from voltgraph.wiring import House
 
 log = structlog.get_logger()
 
-_USER_TIMEOUT_MS = 30_000  # a peer that has stopped reading is gone after this, pings or not
-_DRAIN_S = 10.0
-_GRACE_S = 15
 _BACKLOG = 2048
-_WS_MAX_BYTES = 64 * 1024 * 1024  # OpenEMS edges send megabytes; each endpoint checks its own, smaller limit
-_PING_S = 30.0
+_UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, for one who reads slowly: else megabytes of old news
+_WS_MAX_BYTES = 64 * 1024 * 1024  # OpenEMS edges send megabytes
+_FRAME_LIMITS = {  # twice or four times what the endpoints themselves refuse, and tell of, by their own measure
+    "/graphql": 4 * FRAME_CHARACTERS_MAX,
+    "/ocpp/": 2 * StationLimits().frame_bytes,
+}
 _LOOK_S = 0.2  # between looks at the workers
-_PONG_S = 60.0  # uvicorn stops reading while a message waits to be handled, and pongs wait with it
+_ASK_S = 30.0
 
 
 class Server(uvicorn.Server):
     """uvicorn, which ends sockets only after the answers in flight have gone out."""
 
-    def __init__(self, settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, patience: Patience = PATIENCE, when_ready: Callable[[], None] | None = None
+    ) -> None:
         self.app = create_app(settings)
+        self._patience = patience
         self._when_ready = when_ready
         super().__init__(
-            uvicorn.Config(
+            Config(
                 self.app,
+                patience=patience,
+                frame_limits=_FRAME_LIMITS,
                 loop="uvloop",
-                http="httptools",
-                ws="websockets-sansio",
                 ws_max_size=_WS_MAX_BYTES,
-                ws_ping_interval=_PING_S,
-                ws_ping_timeout=_PONG_S,
+                ws_ping_interval=patience.ping_s,
+                ws_ping_timeout=patience.pong_s,
                 ws_per_message_deflate=False,
-                timeout_graceful_shutdown=_GRACE_S,
+                timeout_keep_alive=patience.keep_alive_s,
+                timeout_graceful_shutdown=patience.grace_s,
                 access_log=False,
                 log_config=None,
                 server_header=False,
@@ -65,19 +75,45 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in self.servers:
             listener.close()
+        letting_go = asyncio.create_task(self._let_go(), name="letting go")
         try:
-            await asyncio.wait_for(self.app.state.house.drain(), _DRAIN_S)
+            await self._drain()
+            self.app.state.graphql.close()
+            await super().shutdown(sockets=sockets)
+        finally:
+            letting_go.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            await asyncio.wait_for(self.app.state.house.drain(), self._patience.drain_s)
         except TimeoutError:
-            log.warning("some answers in flight were cut off", after_s=_DRAIN_S)
-        await super().shutdown(sockets=sockets)
+            log.warning("some answers in flight were cut off", after_s=self._patience.drain_s)
+
+    async def _let_go(self) -> None:
+        """Of those who read nothing: a close waits until everything before it was sent, and we for the close."""
+        unsent: dict[Any, int] = {}
+        while True:
+            await asyncio.sleep(self._patience.stalled_s)
+            before, unsent = unsent, {each: _unsent_bytes(each) for each in self.server_state.connections}
+            for connection, size in unsent.items():
+                if size >= before.get(connection, math.inf) and size > 0:
+                    connection.transport.abort()
 
 
-def run_worker(settings: Settings, *, when_ready: Callable[[], None] | None = None) -> None:
+def _unsent_bytes(connection: Any) -> int:
+    return int(connection.transport.get_write_buffer_size())
+
+
+def run_worker(
+    settings: Settings, *, patience: Patience = PATIENCE, when_ready: Callable[[], None] | None = None
+) -> None:
     """One worker until a signal ends it."""
     _open_files()
-    logging.configure(log_format=settings.log_format, level=settings.log_level)
+    traced = settings.otlp_endpoint is not None
+    logging.configure(log_format=settings.log_format, level=settings.log_level, traced=traced)
     with ending_on_signals():
-        Server(settings, when_ready=when_ready).run(sockets=[listening_socket(settings)])
+        server = Server(settings, patience=patience, when_ready=when_ready)
+        server.run(sockets=[listening_socket(settings, unread_s=patience.unread_s)])
 
 
 def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None] | None = None) -> None:
@@ -101,11 +137,11 @@ def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None
                         mark_process_dead(worker.pid, metrics_dir)  # type: ignore[no-untyped-call]
                         workers[number] = child("worker", environment=environment)
         finally:
-            end(list(workers.values()), within_s=_DRAIN_S + _GRACE_S + 5)
+            end(list(workers.values()), within_s=PATIENCE.drain_s + PATIENCE.grace_s + 5)
 
 
 def _is_healthy(settings: Settings) -> bool:
-    asking = HTTPConnection(settings.host, settings.port, timeout=_PING_S)
+    asking = HTTPConnection(settings.host, settings.port, timeout=_ASK_S)
     try:
         asking.request("GET", "/health")
         return asking.getresponse().status == HTTPStatus.OK
@@ -133,13 +169,14 @@ def _open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def listening_socket(settings: Settings) -> socket.socket:
-    """Bound by each worker for itself: the kernel deals connections out among them."""
+def listening_socket(settings: Settings, *, unread_s: float = PATIENCE.unread_s) -> socket.socket:
+    """Bound by each worker for itself: the kernel deals connections out among them, which inherit what is set here."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unread_s * 1000))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_MAX_BYTES)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind((settings.host, settings.port))
     listener.listen(_BACKLOG)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +17,12 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from domain.actor import Role
+
 PREFIX = "VOLTGRAPH_"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_ORIGIN = re.compile(r"(https?)(://(?:[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\]))(:\d+)?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class SettingsError(Exception):
@@ -33,6 +39,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    graphiql: bool = True
 
     database_url: str | None = Field(default=None, repr=False)
     database_owner_url: str | None = Field(default=None, repr=False)
@@ -44,6 +51,11 @@ class Settings(BaseSettings):
     influx_org: str | None = None
     influx_bucket: str | None = None
 
+    graphql_introspection: Annotated[tuple[Role, ...], NoDecode] = (Role.ADMIN, Role.OPERATOR, Role.VIEWER)
+    graphql_cost_max: int = Field(default=10_000, gt=0)
+    graphql_budget_per_s: int = Field(default=20_000, ge=0)
+    graphql_budget_burst: int = Field(default=200_000, gt=0)
+
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     command_deadline_s: float = Field(default=30.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)
@@ -53,18 +65,24 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(default=None, min_length=1)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
 
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "graphql_introspection", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_say(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_origin(part) for part in value))
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -77,6 +95,19 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(REDIS_SCHEMES):
             raise ValueError(f"must begin with one of {', '.join(REDIS_SCHEMES)}")
         return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _can_be_told(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        try:
+            distribution("opentelemetry-exporter-otlp-proto-http")
+        except PackageNotFoundError:
+            raise ValueError("needs the packages of voltgraph[otel]") from None
+        return value.rstrip("/")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -136,6 +167,17 @@ def asyncpg_url(value: str) -> str:
         raise ValueError("must begin with postgresql://")
     query = {"ssl" if name == "sslmode" else name: part for name, part in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
+
+
+def _origin(value: str) -> str:
+    """As browsers say it: in lower case, without the scheme's own port."""
+    if value == "*":
+        return value
+    found = _ORIGIN.fullmatch(value.lower())
+    if found is None:
+        raise ValueError(f"{value} is not an origin such as https://ui.example, nor *")
+    scheme, host, port = found.groups(default="")
+    return scheme + host + ("" if port == _DEFAULT_PORTS[scheme] else port)
 
 
 def make_data_dir(path: Path) -> Path:

@@ -16,9 +16,11 @@ from domain.errors import Unavailable
 from domain.points import HistoryStore, Latest
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
+from gateways.graphql import Purse
 from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v201
-from gateways.redis import ClusterLink, Order, RedisBus, RedisLatest, RedisPresence, Router, connect
+from gateways.redis import ClusterLink, Order, RedisBudget, RedisBus, RedisLatest, RedisPresence, Router, connect
 from gateways.timescale import TimescaleStore
+from voltgraph.auth import Doorkeeper
 from voltgraph.database import create_engine, plain_url
 from voltgraph.relay import SWEEP_EVERY_S, Relay
 from voltgraph.settings import Settings
@@ -52,6 +54,8 @@ class House:
     relay: Relay
     stations: Endpoint
     attendance: Attendance
+    door: Doorkeeper
+    purse: Purse | None
 
     @classmethod
     @asynccontextmanager
@@ -102,13 +106,27 @@ class House:
             relay = Relay(
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
             )
-            yield cls(process_id, settings, workplace, bus, redis, store, link, relay, endpoint, attendance)
+            door = Doorkeeper(workplace, bus)
+            yield cls(
+                process_id,
+                settings,
+                workplace,
+                bus,
+                redis,
+                store,
+                link,
+                relay,
+                endpoint,
+                attendance,
+                door,
+                _purse(settings, redis),
+            )
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Takes orders for its sockets, keeps their leases, runs the outbox."""
+        """Takes orders for its sockets, keeps their leases, runs the outbox, remembers callers."""
         await self.link.serve(self._carry_out, self.attendance.evicted, self.stations.sockets.close)
-        async with self.attendance.kept(), self.relay.running():
+        async with self.attendance.kept(), self.relay.running(), self.door.kept():
             yield
 
     async def drain(self) -> None:
@@ -126,3 +144,10 @@ class House:
             arguments=order.arguments,
             timeout_s=order.timeout_s,
         )
+
+
+def _purse(settings: Settings, redis: Redis) -> Purse | None:
+    """What callers may spend on GraphQL, all processes together; a rate of 0 is no budget."""
+    if settings.graphql_budget_per_s == 0:
+        return None
+    return Purse(RedisBudget(redis), per_s=settings.graphql_budget_per_s, burst=settings.graphql_budget_burst)

@@ -1,5 +1,6 @@
 """API secrets of machines."""
 
+from domain.credentials.events import REVOCATIONS as REVOCATIONS
 from domain.credentials.events import CredentialRevoked as CredentialRevoked
 from domain.credentials.models import Credential as Credential
 from domain.credentials.queries import by_ids as by_ids

@@ -2,7 +2,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from domain.bus import Topic
 from domain.events import Event
+
+REVOCATIONS = Topic(UUID(int=0), "credential")
+"""Of the whole house: the id of each credential that is revoked, for doors, which remember those of every tenant."""
 
 
 @dataclass(frozen=True, kw_only=True)

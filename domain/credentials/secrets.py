@@ -3,7 +3,6 @@
 A keyed hash is enough for what cannot be guessed, and 5,000 stations coming back can afford it.
 """
 
-import hashlib
 import hmac
 import secrets
 from typing import Protocol
@@ -23,4 +22,4 @@ def new_secret() -> str:
 
 def digest(key: SecretKey, secret: str | bytes) -> bytes:
     raw = secret if isinstance(secret, bytes) else secret.encode()
-    return hmac.new(key.key(), raw, hashlib.sha256).digest()
+    return hmac.digest(key.key(), raw, "sha256")

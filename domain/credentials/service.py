@@ -3,7 +3,8 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.actor import PERMISSIONS, Permission, Role
-from domain.credentials.events import CredentialRevoked
+from domain.bus import Message
+from domain.credentials.events import REVOCATIONS, CredentialRevoked
 from domain.credentials.models import Credential
 from domain.credentials.secrets import SecretKey, digest, new_secret
 from domain.errors import Invalid
@@ -52,4 +53,5 @@ async def revoke(work: Work, *, credential_id: UUID) -> Credential:
     if credential.revoked_at is None:
         credential.revoked_at = work.now
         work.emit(CredentialRevoked(credential_id=credential.id))
+        work.tell(Message(REVOCATIONS, str(credential.id).encode()))
     return credential

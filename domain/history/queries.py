@@ -70,6 +70,13 @@ async def history(
     )
 
 
+def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | None) -> int:
+    """How many values an answer may have: raw, a device may measure every second."""
+    each_s = 1 if resolution is None else parsed(resolution).shortest_s
+    rows = max(int((to - from_).total_seconds() / each_s), 0) + 2  # the first and the last may be cut
+    return min(points * rows, VALUES_MAX)
+
+
 async def _asked(work: Work, addresses: Sequence[str]) -> list[points.Point]:
     """In the order of the question."""
     if not 1 <= len(addresses) <= POINTS_MAX:

@@ -1,5 +1,12 @@
 """GraphQL over HTTP, WebSocket and SSE. Knows Strawberry, not our schema."""
 
+from gateways.graphql.budget import Budget as Budget
+from gateways.graphql.budget import Purse as Purse
+from gateways.graphql.engine import Answer as Answer
+from gateways.graphql.engine import Call as Call
+from gateways.graphql.engine import Engine as Engine
+from gateways.graphql.engine import Rights as Rights
 from gateways.graphql.executor import Executor as Executor
-from gateways.graphql.extensions import extensions as extensions
+from gateways.graphql.ide import Ide as Ide
+from gateways.graphql.limits import Limits as Limits
 from gateways.graphql.view import GraphQLView as GraphQLView

@@ -1,79 +1,86 @@
-"""How long and how deep a document may be, decided before it is validated.
+"""How much one operation may ask for, and what is answered to whoever asks for more."""
 
-Strawberry's own limiters take exponential time on chained fragments and keep validation from being cached: here each
-fragment is measured once.
-"""
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from collections.abc import Iterator
-
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-)
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLError
+from prometheus_client import Counter
 
 LIMIT = {"code": "LIMIT"}
+INVALID = {"code": "INVALID"}
+
+REFUSALS = Counter(
+    "voltgraph_graphql_refusals_total",
+    "Operations that were not begun because they ask for too much, by the limit",
+    ["limit"],
+)
 
 
-class Limits(SchemaExtension):
-    def __init__(self, *, tokens: int, depth: int) -> None:
-        self._tokens = tokens
-        self._depth = depth
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one document, but for `cost`, which is of one operation with its variables.
 
-    def on_operation(self) -> Iterator[None]:
-        self.execution_context.parse_options["max_tokens"] = self._tokens
-        yield
+    A generated client's largest document is a few hundred tokens; GraphiQL's introspection has 350 at most, 15 levels
+    of which none counts, 3 fragments and no alias.
+    """
 
-    def on_parse(self) -> Iterator[None]:
-        yield
-        for error in self.execution_context.pre_execution_errors or ():
-            if "Document contains more than" in error.message:
-                error.message = f"the document has more than {self._tokens} tokens"
-                error.extensions = dict(LIMIT)
+    characters: int = 50_000  # hashing and scanning take time even where they find nothing
+    tokens: int = 2_000  # comments among them; parsing and validating take 30 µs and more for each
+    depth: int = 15  # of nested fields, fragments unfolded; introspection is not counted
+    nesting: int = 35  # of braces, inline fragments and introspection among them
+    fields: int = 2_000  # fragments unfolded, so that without any the tokens are reached first
+    root_fields: int = 30  # each is a statement of its own to the database, and all run at once
+    aliases: int = 50  # a field asked twice needs one
+    directives: int = 50
+    definitions: int = 50  # operations and fragments: validation compares every two fragments that meet
+    repeats: int = 50  # fields named again in one selection: validation compares every two of them
+    cost: int = 10_000  # see `measure`; the largest page of stations with all that hangs on them is half of it
 
-    def on_validate(self) -> Iterator[None]:
-        document = self.execution_context.graphql_document
-        if document is not None and is_deeper(document, self._depth):
-            message = f"fields are nested more than {self._depth} levels deep"
-            self.execution_context.pre_execution_errors = [GraphQLError(message, extensions=dict(LIMIT))]
-        yield
+    def told(self, requested: int, remaining: int | None = None) -> dict[str, int]:
+        """What `extensions.cost` says; `remaining` is of the budget, where there is one."""
+        told = {"requested": requested, "maximum": self.cost}
+        return told if remaining is None else told | {"remaining": remaining}
 
 
-def is_deeper(document: DocumentNode, limit: int) -> bool:
-    """Whether fields are nested deeper than that, fragments unfolded; introspection is not counted."""
-    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
-    heights: dict[str, int] = {}
+class Refused(Exception):
+    """Nothing was executed. `limit` is None where the request is not too much but wrong."""
 
-    def fragment_height(name: str) -> int:
-        if name not in heights:
-            heights[name] = 0  # where it spreads itself, validation says so
-            fragment = fragments.get(name)
-            heights[name] = 0 if fragment is None else height(fragment.selection_set)
-        return heights[name]
+    def __init__(
+        self,
+        errors: Sequence[GraphQLError],
+        *,
+        limit: str | None = None,
+        status: int = 400,
+        cost: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = list(errors)
+        self.limit = limit
+        self.status = status
+        self.cost = cost
+        self.retry_after_s = retry_after_s
+        if limit is not None:
+            REFUSALS.labels(limit).inc()
 
-    def height(selected: SelectionSetNode | None) -> int:
-        tallest = 0
-        for selection in () if selected is None else selected.selections:
-            if isinstance(selection, FieldNode):
-                introspects = selection.name.value.startswith("__")
-                tallest = max(tallest, 1 if introspects else 1 + height(selection.selection_set))
-            elif isinstance(selection, InlineFragmentNode):
-                tallest = max(tallest, height(selection.selection_set))
-            elif isinstance(selection, FragmentSpreadNode):
-                tallest = max(tallest, fragment_height(selection.name.value))
-        return tallest
 
-    try:
-        return any(
-            height(one.selection_set) > limit
-            for one in document.definitions
-            if isinstance(one, OperationDefinitionNode)
-        )
-    except RecursionError:
-        return True
+def wrong(message: str) -> Refused:
+    """The request makes no sense."""
+    return Refused([GraphQLError(message, extensions=dict(INVALID))])
+
+
+def too_much(
+    limit: str,
+    message: str,
+    *,
+    status: int = 400,
+    cost: Mapping[str, Any] | None = None,
+    retry_after_s: int | None = None,
+) -> Refused:
+    """The request makes sense and is more than we do."""
+    extensions: dict[str, Any] = LIMIT | {"limit": limit}
+    if retry_after_s is not None:
+        extensions["retryAfter"] = retry_after_s
+    error = GraphQLError(message, extensions=extensions)
+    return Refused([error], limit=limit, status=status, cost=cost, retry_after_s=retry_after_s)

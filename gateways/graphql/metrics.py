@@ -1,14 +1,24 @@
-"""What was asked and how it went. Labels are few: names come from clients, who may invent any number of them."""
+"""What was asked, how it went and where the time was spent.
 
-from collections.abc import Iterator
+Names of operations come from clients, who may invent any number of them: the first few hundred have series of their
+own. The children of a series are looked up once per name, since looking them up costs more than counting.
+"""
 
-from prometheus_client import Counter, Gauge
-from strawberry.extensions import SchemaExtension
+from collections.abc import Sequence
+from time import perf_counter
+
+from graphql import GraphQLError
+from prometheus_client import Counter, Gauge, Histogram
+
+_NAMES_MAX = 200
+_OTHER = "other"
+_ANONYMOUS = ""
+UNKNOWN = "unknown"
 
 OPERATIONS = Counter(
     "voltgraph_graphql_operations_total",
-    "Operations by kind and how they ended: OK or an error's code",
-    ["kind", "outcome"],
+    "Operations by kind and name, and how they ended: OK or the first error's code",
+    ["kind", "operation", "outcome"],
 )
 RUNNING = Gauge(
     "voltgraph_graphql_operations_running",
@@ -16,34 +26,75 @@ RUNNING = Gauge(
     ["kind"],
     multiprocess_mode="livesum",
 )
+PHASES = Histogram(
+    "voltgraph_graphql_phase_seconds",
+    "Time of an operation by phase: prepare (document, limits, budget), execute (for a subscription each event), encode",
+    ["phase", "operation"],
+    buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0),
+)
 ITEMS = Counter("voltgraph_graphql_items_total", "Results that subscriptions have yielded")
 SOCKETS = Gauge("voltgraph_graphql_sockets", "WebSockets of GraphQL clients", multiprocess_mode="livesum")
 
-UNKNOWN = "unknown"
+
+class Meter:
+    """Of the operations of one kind and name."""
+
+    def __init__(self, kind: str, operation: str) -> None:
+        self._kind = kind
+        self._operation = operation
+        self._running = RUNNING.labels(kind)
+        self._prepare, self._execute, self._encode = (
+            PHASES.labels(phase, operation) for phase in ("prepare", "execute", "encode")
+        )
+        self._outcomes: dict[str, Counter] = {}
+
+    def started(self) -> None:
+        self._running.inc()
+
+    def prepared(self, since: float) -> float:
+        """What `perf_counter` says now; the phase has lasted since then."""
+        return _observed(self._prepare, since)
+
+    def executed(self, since: float) -> float:
+        return _observed(self._execute, since)
+
+    def encoded(self, since: float) -> float:
+        return _observed(self._encode, since)
+
+    def ended(self, errors: Sequence[GraphQLError] | None) -> None:
+        self._running.dec()
+        outcome = outcome_of(errors)
+        counter = self._outcomes.get(outcome)
+        if counter is None:
+            counter = self._outcomes[outcome] = OPERATIONS.labels(self._kind, self._operation, outcome)
+        counter.inc()
 
 
-class Metrics(SchemaExtension):
-    def on_operation(self) -> Iterator[None]:
-        self._kind = UNKNOWN
-        try:
-            yield
-        finally:
-            if self._kind != UNKNOWN:
-                RUNNING.labels(self._kind).dec()
-            OPERATIONS.labels(self._kind, self._outcome()).inc()
+_METERS: dict[tuple[str, str], Meter] = {}
 
-    def on_validate(self) -> Iterator[None]:
-        self._kind = self.execution_context.operation_type.name.lower()
-        RUNNING.labels(self._kind).inc()
-        yield
 
-    def on_stream_result(self, result: object) -> Iterator[None]:
-        if self._kind == "subscription":
-            ITEMS.inc()
-        yield
+def meter(kind: str, name: str | None) -> Meter:
+    key = (kind, name or _ANONYMOUS)
+    found = _METERS.get(key)
+    if found is not None:
+        return found
+    if len(_METERS) >= _NAMES_MAX:
+        key = (kind, _OTHER)
+    return _METERS.setdefault(key, Meter(*key))
 
-    def _outcome(self) -> str:
-        errors = getattr(self.execution_context.result, "errors", None) or self.execution_context.pre_execution_errors
-        if not errors:
-            return "OK"
-        return str((errors[0].extensions or {}).get("code", UNKNOWN))
+
+def refused(errors: Sequence[GraphQLError]) -> None:
+    """An operation that was not executed: nobody knows of what kind it was, and its name is anybody's."""
+    OPERATIONS.labels(UNKNOWN, _ANONYMOUS, outcome_of(errors)).inc()
+
+
+def outcome_of(errors: Sequence[GraphQLError] | None) -> str:
+    if not errors:
+        return "OK"
+    return str((errors[0].extensions or {}).get("code", UNKNOWN))
+
+
+def _observed(phase: Histogram, since: float) -> float:
+    now = perf_counter()
+    phase.observe(now - since)
+    return now

@@ -1,74 +1,193 @@
-"""The GraphQL endpoint: POST, GET, SSE, WebSocket, and GraphiQL for browsers."""
+"""The GraphQL endpoint: POST, GET and server-sent events here, WebSockets by Strawberry, a page for browsers by `ide`.
 
-from collections.abc import Awaitable, Callable, Sequence
+HTTP goes past Strawberry's view and Starlette's requests and responses, which take longer than a small query.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from importlib.resources import files
+from http import HTTPStatus
 from typing import Any
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http.base import BaseRequestProtocol
-from strawberry.schema.base import BaseSchema
-from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UnsetType
 
 from domain.actor import Actor
 from domain.errors import DomainError, Unauthenticated, Unavailable
+from gateways.graphql import parameters, responses, sse
+from gateways.graphql.engine import MUTATION, QUERY, SUBSCRIPTION, Call, Engine, Rights
 from gateways.graphql.executor import Forkable
+from gateways.graphql.negotiation import Medium, is_json, negotiate
+from gateways.graphql.responses import Rejected
 from gateways.graphql.websocket import Connection, Socket, TextAdapter
 
 Authenticate = Callable[[str | None], Awaitable[Actor | None]]
 MakeContext = Callable[[Actor | None], Forkable]
+RightsOf = Callable[[Actor | None, str | None], Rights]
 
 INIT_PATIENCE = timedelta(seconds=10)
 OPERATIONS_PER_SOCKET = 100
+BODY_MAX_BYTES = 1_000_000
+
+_READING = frozenset({"GET", "HEAD"})
+_KINDS = {  # by whether the method only reads, and whether the answer is a stream
+    (True, False): frozenset({QUERY}),
+    (True, True): frozenset({QUERY, SUBSCRIPTION}),
+    (False, False): frozenset({QUERY, MUTATION}),
+    (False, True): frozenset({QUERY, MUTATION, SUBSCRIPTION}),
+}
+_OFFERED = ", ".join(one.value.decode() for one in (Medium.GRAPHQL_RESPONSE, Medium.JSON, Medium.EVENTS))
+
+
+class _Gone(Exception):
+    """Who asked does not wait for the answer."""
+
+
+class _Head:
+    """What of a request's headers matters here, read in one go."""
+
+    __slots__ = ("accept", "authorization", "content_type", "length_bytes")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.accept: bytes | None = None
+        self.authorization: str | None = None
+        self.content_type: bytes | None = None
+        self.length_bytes = 0
+        for name, value in headers:
+            if name == b"accept":
+                self.accept = value if self.accept is None else self.accept + b"," + value
+            elif name == b"content-type":
+                self.content_type = value if self.content_type is None else self.content_type + b"," + value
+            elif name == b"authorization" and self.authorization is None:
+                self.authorization = value.decode("latin-1")
+            elif name == b"content-length":
+                self.length_bytes = int(value)
 
 
 class GraphQLView(GraphQL[Any, None]):
-    """`authenticate` takes the Authorization header: None without one, `Unauthenticated` for one that opens nothing."""
+    """`authenticate` takes the Authorization header: None without one, `Unauthenticated` for one that opens nothing.
+
+    `rights` takes who asks, and the address they ask from. `ide` is a page for browsers that ask for nothing else.
+    """
 
     graphql_transport_ws_handler_class = Socket
     websocket_adapter_class = TextAdapter
 
     def __init__(
         self,
-        schema: BaseSchema,
+        engine: Engine,
         *,
         authenticate: Authenticate,
         context: MakeContext,
+        rights: RightsOf,
         allowed_origins: Sequence[str] = (),
         operations_per_socket: int = OPERATIONS_PER_SOCKET,
+        body_max_bytes: int = BODY_MAX_BYTES,
+        ide: ASGIApp | None = None,
     ) -> None:
         super().__init__(
-            schema,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            engine.schema,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=INIT_PATIENCE,
             max_subscriptions_per_connection=operations_per_socket,
             allowed_origins=allowed_origins,
         )
+        self.engine = engine
         self._authenticate = authenticate
         self._context = context
+        self._rights = rights
+        self._body_max_bytes = body_max_bytes
+        self._ide = ide
+        self._closing = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A credential that opens nothing is refused before all else; none at all is the fields' matter."""
+        head = _Head(scope["headers"])
         try:
-            authorization = _header(scope, b"authorization")
-            actor = None if authorization is None else await self._authenticate(authorization)
+            actor = None if head.authorization is None else await self._authenticate(head.authorization)
         except DomainError as error:
             await _refuse(error, scope, receive, send)
             return
-        scope.setdefault("state", {})["actor"] = actor
-        await super().__call__(scope, receive, send)
+        if scope["type"] == "http":
+            await self._http(head, actor, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Any:
-        if isinstance(request, WebSocket):
-            return Connection(request.headers.get("authorization"))
-        return self._context(request.state.actor)
+    def close(self) -> None:
+        """End the event streams, so that a server that stops need not wait for them; their readers come again."""
+        self._closing.set()
+
+    async def _http(self, head: _Head, actor: Actor | None, scope: Scope, receive: Receive, send: Send) -> None:
+        page = self._ide if scope["method"] in _READING and b"query=" not in scope["query_string"] else None
+        medium = negotiate(head.accept, page=page is not None)
+        if scope["method"] == "OPTIONS":
+            await responses.send_methods(send)
+        elif page is not None and medium is Medium.HTML:
+            await page(scope, receive, send)
+        else:
+            await self._operation(head, medium, actor, scope, receive, send)
+
+    async def _operation(
+        self, head: _Head, medium: Medium | None, actor: Actor | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            call = await self._call(head, medium, scope, receive)
+        except _Gone:
+            return
+        except Rejected as rejected:
+            await responses.send_rejection(rejected, medium, send)
+            return
+        reads = scope["method"] in _READING
+        asking = call, self._context(actor), self._rights(actor, _host(scope))
+        if medium is not Medium.EVENTS:
+            answer = await self.engine.execute(*asking, kinds=_KINDS[reads, False])
+            await responses.send_answer(answer, medium, send, reads=reads)
+        elif scope["method"] == "HEAD":
+            await sse.announce(send)
+        else:
+            await sse.stream(self.engine.stream(*asking, kinds=_KINDS[reads, True]), receive, send, self._closing)
+
+    async def _call(self, head: _Head, medium: Medium | None, scope: Scope, receive: Receive) -> Call:
+        reads = scope["method"] in _READING
+        if not reads and scope["method"] != "POST":
+            raise Rejected(f"{scope['method']} is no way to ask", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        if medium is None:
+            raise Rejected(f"answers are to be had as {_OFFERED}", status=HTTPStatus.NOT_ACCEPTABLE)
+        if reads:
+            return parameters.in_url(scope["query_string"])
+        if not is_json(head.content_type):
+            message = "the Content-Type of a request is application/json, in UTF-8"
+            raise Rejected(message, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if head.length_bytes > self._body_max_bytes:
+            raise self._too_big()
+        return parameters.in_body(await self._body(receive))
+
+    async def _body(self, receive: Receive) -> bytes | bytearray:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            part: bytes = message.get("body", b"")
+            if len(body) + len(part) > self._body_max_bytes:
+                raise self._too_big()
+            more = message.get("more_body", False)
+            if not body and not more:
+                return part
+            body += part
+            if not more:
+                return body
+
+    def _too_big(self) -> Rejected:
+        message = f"the body of a request has at most {self._body_max_bytes} bytes"
+        return Rejected(message, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="LIMIT")
+
+    async def get_context(self, request: Any, response: Any) -> Connection:
+        return Connection(request.headers.get("authorization"), _host(request.scope))
 
     async def on_ws_connect(self, context: Connection) -> UnsetType | dict[str, object] | None:
         """A refusal closes with 4403, after which a client may come again with another credential."""
@@ -76,40 +195,25 @@ class GraphQLView(GraphQL[Any, None]):
         if not isinstance(shown, str | None):
             raise ConnectionRejectionError
         try:
-            context.context = self._context(await self._authenticate(shown))
+            actor = await self._authenticate(shown)
         except Unauthenticated:
             raise ConnectionRejectionError from None
+        context.context = self._context(actor)
+        context.rights = self._rights(actor, context.host)
         return UnsetType()
 
-    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """For browsers alone: whoever takes anything gets JSON."""
-        return super().should_render_graphql_ide(request) and "text/html" in request.headers.get("accept", "")
 
-    async def render_graphql_ide(self, request: Request) -> Response:
-        return HTMLResponse(GRAPHIQL, headers={"Cache-Control": "no-cache"})
-
-    def decode_json(self, data: str | bytes) -> object:
-        return orjson.loads(data)
-
-    def encode_json(self, data: object) -> str | bytes:
-        return orjson.dumps(data)
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+def _host(scope: Scope) -> str | None:
+    client: tuple[str, int] | None = scope.get("client")
+    return None if client is None else client[0]
 
 
 async def _refuse(error: DomainError, scope: Scope, receive: Receive, send: Send) -> None:
-    status = 503 if isinstance(error, Unavailable) else 401
-    body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    response = Response(orjson.dumps(body), status, headers, media_type="application/json")
+    status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, Unavailable) else HTTPStatus.UNAUTHORIZED
+    rejected = Rejected(error.message, status=status, code=error.code)
     if scope["type"] == "http":
-        await response(scope, receive, send)
+        await responses.send_rejection(rejected, None, send)
     elif "websocket.http.response" in scope.get("extensions", {}):
-        await WebSocket(scope, receive, send).send_denial_response(response)
+        await WebSocket(scope, receive, send).send_denial_response(responses.denial(rejected))
     else:
         await WebSocket(scope, receive, send).close()
-
-
-GRAPHIQL = files("gateways.graphql").joinpath("graphiql.html").read_text(encoding="utf-8")

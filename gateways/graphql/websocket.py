@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ from starlette.websockets import WebSocketDisconnected as Disconnected
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     Message,
@@ -21,6 +24,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 
 from domain.errors import Unavailable
+from gateways.graphql.engine import Answer, Call, Engine, Rights
 from gateways.graphql.executor import Forkable
 from gateways.graphql.limits import LIMIT
 from gateways.graphql.metrics import SOCKETS
@@ -33,16 +37,13 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass
 class Connection:
-    """The context of a socket until its caller is known, which is when `connection_init` has been answered."""
+    """What is known of a socket: who is behind it only once `connection_init` has been answered."""
 
     authorization: str | None
+    host: str | None
     connection_params: dict[str, Any] | None = None
     context: Forkable | None = None
-
-    def fork(self) -> Forkable:
-        if self.context is None:
-            raise RuntimeError("an operation before connection_init")
-        return self.context.fork()
+    rights: Rights | None = None
 
     @property
     def shown(self) -> object:
@@ -86,6 +87,8 @@ class TextAdapter(ASGIWebSocketAdapter):
 
 
 class Socket(BaseGraphQLTransportWSHandler[Any, None]):
+    """Runs operations on the view's engine, in place of Strawberry's own execution."""
+
     async def handle(self) -> None:
         with SOCKETS.track_inprogress():
             await super().handle()
@@ -113,6 +116,35 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             return
         await super().handle_subscribe(message)
 
+    async def run_operation(self, operation: Operation[Any, None]) -> None:
+        """Stock's, on the engine. A reader who is gone ends it in silence."""
+        try:
+            await self._run(operation)
+        except WebSocketDisconnected:
+            return
+        except Exception as error:
+            await self.handle_task_exception(error)
+            with suppress(Exception):
+                await operation.send_operation_message({"id": operation.id, "type": "complete"})
+            raise
+        finally:
+            if self.operations.get(operation.id) is operation:
+                self.forget_id(operation.id)
+
+    async def _run(self, operation: Operation[Any, None]) -> None:
+        engine: Engine = self.view.engine  # type: ignore[attr-defined]
+        call = Call(operation.query, operation.variables, operation.operation_name)
+        connection: Connection = self.context
+        if connection.rights is None:
+            raise RuntimeError("an operation before connection_init")
+        async with aclosing(engine.stream(call, connection.context, connection.rights)) as answers:
+            async for answer in answers:
+                if answer.refused:
+                    await operation.send_initial_errors(answer.errors or [])
+                    return
+                await operation.send_operation_message(_next(operation.id, answer))
+        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
     @property
     def _operations_max(self) -> float:
         return math.inf if self.max_subscriptions_per_connection is None else self.max_subscriptions_per_connection
@@ -137,6 +169,11 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """Stock closes the socket, and every other subscription on it, for one operation's syntax error."""
         return None
+
+
+def _next(operation_id: str, answer: Answer) -> Any:
+    """The answer is encoded already: orjson puts a fragment in as it is."""
+    return {"id": operation_id, "type": "next", "payload": orjson.Fragment(answer.encoded())}
 
 
 def _problem(frame: Any) -> str | None:

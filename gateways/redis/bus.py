@@ -31,16 +31,22 @@ RECONNECTS = Counter("voltgraph_bus_reconnects", "Times the line to Redis was lo
 EARS = Gauge("voltgraph_bus_ears", "Listeners of this process", multiprocess_mode="livesum")
 
 LINGER_S = 5.0  # a page that reloads finds its subscriptions still there
+WAITING_MAX_BYTES = 16 * 1024 * 1024  # for one listener; a batch of readings may have a megabyte
 GAP_FRAME = b""  # tells the listeners of a channel that a publisher could not reach Redis for a while
 APOLOGY_PAUSE_S = 1.0
 
 
 class Waiting:
-    """What waits for one listener: in order, at most `limit` messages and one gap, the latest value of each."""
+    """What waits for one listener: in order, at most `limit` messages and one gap, the latest value of each.
 
-    def __init__(self, limit: int) -> None:
+    Nor more than `limit_bytes`, unless that is a single message.
+    """
+
+    def __init__(self, limit: int, limit_bytes: int = WAITING_MAX_BYTES) -> None:
         self.limit = limit
+        self.limit_bytes = limit_bytes
         self.overflowed = False
+        self._bytes = 0
         self._items: OrderedDict[object, Message | Gap] = OrderedDict()
         self._sequence = count()
 
@@ -53,11 +59,15 @@ class Waiting:
             DROPS.inc()
             return False
         key = next(self._sequence) if message.conflate is None else (message.topic, message.conflate)
-        if key not in self._items and len(self._items) - (Gap in self._items) >= self.limit:
+        older = self._items.get(key)
+        size_bytes = self._bytes - _size_bytes(older) + _size_bytes(message)
+        full = older is None and len(self._items) - (Gap in self._items) >= self.limit
+        if full or (self._bytes and size_bytes > self.limit_bytes):
             DROPS.inc(len(self._items) + 1)
             self._items.clear()
             self.overflowed = True
             return False
+        self._bytes = size_bytes
         self._items[key] = message
         return True
 
@@ -67,7 +77,13 @@ class Waiting:
             self._items.setdefault(Gap, Gap())
 
     def take(self) -> Message | Gap:
-        return self._items.popitem(last=False)[1]
+        item = self._items.popitem(last=False)[1]
+        self._bytes -= _size_bytes(item)
+        return item
+
+
+def _size_bytes(item: Message | Gap | None) -> int:
+    return len(item.payload) if isinstance(item, Message) else 0
 
 
 class BoundedEar(Ear):

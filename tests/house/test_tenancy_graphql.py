@@ -4,7 +4,7 @@ The schema itself says which fields there are: one without a case here fails.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,9 @@ from domain.actor import Role
 from domain.commands import CommandKind
 from domain.points import Reading
 from domain.stations import StationStatus
+from resolvers.context import context
 from tests.factories import a_location, a_station, a_token
-from tests.tester import Tester
+from tests.tester import Tester, watched
 
 pytestmark = pytest.mark.anyio
 
@@ -280,13 +281,8 @@ async def hears(tester: Tester, document: str, act: Callable[[], Awaitable[objec
 
 
 async def refused(tester: Tester, subscription: str) -> list[str]:
-    from resolvers.context import context
-    from voltgraph.app import built_schema
-
-    stream: AsyncIterator[Any] = await built_schema().subscribe(
-        subscription, context_value=context(tester.workplace, tester.actor)
-    )
-    return [error.extensions["code"] for result in [one async for one in stream] for error in result.errors or ()]
+    answers = [one async for one in watched(context(tester.workplace, tester.actor), subscription)]
+    return [str((error.extensions or {}).get("code")) for one in answers for error in one.errors or ()]
 
 
 async def everything(tester: Tester) -> Any:

@@ -9,9 +9,7 @@ from domain.users import User
 from resolvers.context import context
 from tests.factories import a_station
 from tests.live import GUARD_S
-from tests.tester import Tester
-from voltgraph.app import built_schema
-from voltgraph.auth import authenticate
+from tests.tester import Tester, asked, watched
 
 pytestmark = pytest.mark.anyio
 
@@ -25,14 +23,14 @@ ME = "{ me { name role tenant { slug name } credential { id name } user { email 
 
 
 async def asked_as(tester: Tester, actor: Actor | None, query: str) -> Any:
-    return await built_schema().execute(query, context_value=context(tester.workplace, actor))
+    return await asked(context(tester.workplace, actor), query)
 
 
 async def test_a_credential_opens_until_it_is_revoked(acme: Tester) -> None:
     created = (await acme.gql(CREATE, {"input": {"name": "dashboard", "role": "VIEWER"}}))["createCredential"]
     shown = f"Bearer {created['secret']}"
 
-    actor = await authenticate(acme.workplace, shown)
+    actor = await acme.house.door(shown)
     assert actor is not None
     me = (await asked_as(acme, actor, ME)).data["me"]
     assert (me["name"], me["role"], me["tenant"]["slug"]) == ("dashboard", "VIEWER", acme.slug)
@@ -42,18 +40,16 @@ async def test_a_credential_opens_until_it_is_revoked(acme: Tester) -> None:
     revoked = (await acme.gql(REVOKE, {"id": created["credential"]["id"]}))["revokeCredential"]
     assert revoked["revokedAt"] is not None
     with pytest.raises(Exception, match="revoked"):
-        await authenticate(acme.workplace, shown)
+        await acme.house.door(shown)
 
 
 async def test_what_a_revoked_credential_watches_ends(acme: Tester) -> None:
     created = (await acme.gql(CREATE, {"input": {"name": "dashboard", "role": "VIEWER"}}))["createCredential"]
     other = await acme.gql(CREATE, {"input": {"name": "other", "role": "VIEWER"}})
-    actor = await authenticate(acme.workplace, f"Bearer {created['secret']}")
+    actor = await acme.house.door(f"Bearer {created['secret']}")
     assert actor is not None
     await a_station(acme)
-    stream: Any = await built_schema().subscribe(
-        "subscription { stationStatusUpdates { status } }", context_value=context(acme.workplace, actor)
-    )
+    stream: Any = watched(context(acme.workplace, actor), "subscription { stationStatusUpdates { status } }")
     async with asyncio.timeout(GUARD_S):
         assert (await anext(stream)).data
 
@@ -85,7 +81,7 @@ async def test_a_person_stands_behind_their_credential(acme: Tester) -> None:
         (credential,) = (await credentials.listed(work, _first())).rows
         credential.user_id = user.id
 
-    actor = await authenticate(acme.workplace, f"Bearer {created['secret']}")
+    actor = await acme.house.door(f"Bearer {created['secret']}")
 
     assert (await asked_as(acme, actor, ME)).data["me"]["user"] == {"email": "ada@acme.example"}
 

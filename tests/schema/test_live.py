@@ -18,8 +18,7 @@ from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners
 from tests.schema.test_commands import completed, requested
 from tests.schema.test_sessions import a_charger
 from tests.schema.test_stations import a_plug
-from tests.tester import Tester
-from voltgraph.app import built_schema
+from tests.tester import Tester, watched
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +44,7 @@ class Watcher:
     @asynccontextmanager
     async def watching(self, subscription: str) -> AsyncIterator[AsyncIterator[Any]]:
         asking = context(self.workplace, self.tester.actor)
-        stream: Any = await built_schema().subscribe(f"subscription {{ {subscription} }}", context_value=asking)
+        stream: Any = watched(asking, f"subscription {{ {subscription} }}")
         async with asyncio.timeout(20):
             try:
                 yield stream

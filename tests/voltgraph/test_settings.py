@@ -65,6 +65,9 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("VOLTGRAPH_DATABASE_URL", "mysql://host/database"),
         ("VOLTGRAPH_REDIS_URL", "localhost:6379"),
         ("VOLTGRAPH_SECRET_KEY", "short"),
+        ("VOLTGRAPH_ALLOWED_ORIGINS", "ui.example"),
+        ("VOLTGRAPH_ALLOWED_ORIGINS", "https://ui.example, https://ui.example/page"),
+        ("VOLTGRAPH_GRAPHIQL", "perhaps"),
         ("VOLTGRAPH_CONFIG", "/no/such/file.yaml"),
         ("VOLTGRAPH_PROT", "8000"),
     ],
@@ -98,6 +101,12 @@ def test_a_wrong_line_of_the_file_is_named_with_the_file(
     assert named in str(mistake.value)
     assert str(file) in str(mistake.value)
     assert "\n" not in str(mistake.value)
+
+
+def test_origins_are_kept_as_browsers_say_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "https://UI.example:443, http://[::1]:3000,http://ui.example:443, https://ui.example, *"
+    monkeypatch.setenv("VOLTGRAPH_ALLOWED_ORIGINS", told)
+    assert load().allowed_origins == ("https://ui.example", "http://[::1]:3000", "http://ui.example:443", "*")
 
 
 def test_a_near_miss_is_told_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import orjson
 import pytest
 import strawberry
 import uvicorn
+from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,10 +21,11 @@ from websockets.typing import Subprotocol
 
 from domain.actor import Actor, Role
 from domain.errors import Unauthenticated, Unavailable
-from gateways.graphql import Executor, GraphQLView, extensions
+from gateways.graphql import Engine, Executor, GraphQLView, Ide, Rights
 
 TENANT = UUID("018f0000-0000-7000-8000-000000000001")
 GUARD_S = 20.0
+BODY_MAX_BYTES = 100_000
 
 
 @dataclass
@@ -62,6 +64,14 @@ class Query:
     def deeper(self) -> "Query":
         return Query()
 
+    @strawberry.field
+    def echo(self, text: str) -> str:
+        return text
+
+    @strawberry.field
+    def breaks(self) -> str | None:
+        raise GraphQLError("it broke", extensions={"code": "CONFLICT"})
+
 
 @strawberry.type
 class Mutation:
@@ -97,6 +107,14 @@ class Subscription:
         finally:
             Reader.left.set()
 
+    @strawberry.subscription
+    async def silent(self) -> AsyncIterator[int]:
+        try:
+            await asyncio.Event().wait()
+            yield 0
+        finally:
+            Reader.left.set()
+
 
 def a_schema() -> strawberry.Schema:
     return strawberry.Schema(
@@ -104,8 +122,11 @@ def a_schema() -> strawberry.Schema:
         mutation=Mutation,
         subscription=Subscription,
         execution_context_class=Executor,
-        extensions=extensions(tokens=200, depth=5),
     )
+
+
+def rights(actor: Actor | None, host: str | None) -> Rights:
+    return Rights(actor.name if actor else f"anonymous:{host}")
 
 
 async def authenticate(authorization: str | None) -> Actor | None:
@@ -124,6 +145,7 @@ class Server:
     """A running server, and ways to talk to it."""
 
     port: int
+    view: GraphQLView
 
     @property
     def url(self) -> str:
@@ -166,11 +188,14 @@ async def received(socket: ClientConnection) -> Any:
 @pytest.fixture
 async def server(anyio_backend: str) -> AsyncIterator[Server]:
     view = GraphQLView(
-        a_schema(),
+        Engine(a_schema()),
         authenticate=authenticate,
         context=Caller,
+        rights=rights,
         allowed_origins=["https://ui.example"],
         operations_per_socket=5,
+        body_max_bytes=BODY_MAX_BYTES,
+        ide=Ide(),
     )
     app = Starlette(routes=[Route("/graphql", view), WebSocketRoute("/graphql", view)])
     listening = socket.create_server(("127.0.0.1", 0))
@@ -180,7 +205,7 @@ async def server(anyio_backend: str) -> AsyncIterator[Server]:
     task = asyncio.create_task(running._serve([listening]))
     while not running.started:  # noqa: ASYNC110  # uvicorn tells nobody
         await asyncio.sleep(0.01)
-    yield Server(listening.getsockname()[1])
+    yield Server(listening.getsockname()[1], view)
     running.should_exit = True
     await task
     listening.close()

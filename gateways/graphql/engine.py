@@ -1,0 +1,269 @@
+"""The one way through which an operation goes, whatever brought it: looked up, weighed, executed, counted.
+
+It takes the place of `strawberry.Schema.execute` and `stream`, which parse, validate and run extensions for each
+request (docs/decisions/0022). Types, fields and resolvers are Strawberry's, execution is graphql-core's.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from http import HTTPStatus
+from inspect import isawaitable
+from time import perf_counter
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, GraphQLError
+from graphql.execution import create_source_event_stream
+from strawberry import Schema
+from strawberry.types.execution import ExecutionContext
+
+from gateways.graphql.budget import Purse
+from gateways.graphql.documents import Documents, Operation, Unread
+from gateways.graphql.executor import Executor, Forkable
+from gateways.graphql.limits import INVALID, Limits, Refused, wrong
+from gateways.graphql.metrics import ITEMS, Meter, meter, refused
+
+QUERY, MUTATION, SUBSCRIPTION = "query", "mutation", "subscription"
+ANY = frozenset({QUERY, MUTATION, SUBSCRIPTION})
+ONE_ANSWER = frozenset({QUERY, MUTATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a caller may do with the engine itself; what fields show is their own matter.
+
+    `principal` is whose budget pays. `introspection` is the error that `__schema` and `__type` answer, None where they
+    may be asked.
+    """
+
+    principal: str
+    introspection: Exception | None = None
+    suggestions: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client asks for: the parameters of a request of GraphQL over HTTP."""
+
+    query: str | None
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """`refused` is a request error: nothing was executed, and there is no `data`. `status` is HTTP's word for it."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLError] | None = None
+    extensions: Mapping[str, Any] | None = None
+    refused: bool = False
+    status: int = HTTPStatus.OK
+    retry_after_s: int | None = None
+    meter: Meter | None = None
+
+    def body(self) -> dict[str, Any]:
+        """As it goes over the wire."""
+        body: dict[str, Any] = {}
+        if self.errors:
+            body["errors"] = [error.formatted for error in self.errors]
+        if not self.refused:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+    def encoded(self) -> bytes:
+        started = perf_counter()
+        encoded = orjson.dumps(self.body())
+        if self.meter is not None:
+            self.meter.encoded(started)
+        return encoded
+
+
+class Engine:
+    """Runs the operations of one schema. Errors reach clients as the schema's `process_errors` makes them."""
+
+    def __init__(self, schema: Schema, *, limits: Limits | None = None, purse: Purse | None = None) -> None:
+        if schema.extensions:
+            raise TypeError("Strawberry's extensions are not run here: what they do is a step of the engine's own")
+        self.schema = schema
+        # Strawberry has no public name for graphql-core's schema.
+        self._limits = limits or Limits()
+        self.documents = Documents(schema._schema, self._limits)  # noqa: SLF001
+        self._purse = purse
+
+    async def execute(
+        self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ONE_ANSWER
+    ) -> Answer:
+        """The one answer to a query or mutation; whatever goes wrong is told in it."""
+        started = perf_counter()
+        try:
+            operation, extensions = await self._ready(call, rights, kinds)
+        except Refused as error:
+            return self._refusal(error, call, context)
+        watch = meter(operation.kind, operation.name)
+        watch.prepared(started)
+        answer = await self._executed(operation, call, context, rights, watch)
+        answer.extensions = extensions
+        return answer
+
+    async def stream(
+        self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ANY
+    ) -> AsyncGenerator[Answer, None]:
+        """Every answer to an operation of any kind. A refusal is the only one; what it costs is told with the first."""
+        started = perf_counter()
+        try:
+            operation, extensions = await self._ready(call, rights, kinds)
+        except Refused as error:
+            yield self._refusal(error, call, context)
+            return
+        watch = meter(operation.kind, operation.name)
+        watch.prepared(started)
+        if operation.kind != SUBSCRIPTION:
+            answer = await self._executed(operation, call, context, rights, watch)
+            answer.extensions = extensions
+            yield answer
+            return
+        async with aclosing(self._events(operation, call, context, rights, watch)) as answers:
+            first = await anext(answers, None)
+            if first is None:
+                return
+            first.extensions = extensions
+            yield first
+            async for answer in answers:
+                yield answer
+
+    async def _ready(
+        self, call: Call, rights: Rights, kinds: frozenset[str]
+    ) -> tuple[Operation, Mapping[str, Any] | None]:
+        """The operation, paid for, and what is told of its cost; raises `Refused`."""
+        if not call.query:
+            raise wrong("there is no query")
+        found = self.documents.find(call.query, suggestions=rights.suggestions)
+        if isinstance(found, Unread):
+            await self._paid(rights, found.cost)
+            found = self.documents.read(found)
+        operation = found.operation(call.operation_name)
+        if operation.kind not in kinds:
+            raise _wrong_kind(operation, kinds)
+        cost = operation.price(call.variables)
+        remaining = await self._paid(rights, cost)
+        return operation, {"cost": self._limits.told(cost, remaining)}
+
+    async def _paid(self, rights: Rights, cost: int) -> int | None:
+        """What remains of the caller's budget, where there is one."""
+        if self._purse is None:
+            return None
+        remaining = self._purse.spend(rights.principal, cost, self._limits)
+        return remaining if isinstance(remaining, int) else await remaining
+
+    async def _executed(
+        self, operation: Operation, call: Call, context: Forkable | None, rights: Rights, watch: Meter
+    ) -> Answer:
+        watch.started()
+        started = perf_counter()
+        errors: list[GraphQLError] | None = None
+        try:
+            executor = _executor(operation, call, context, rights)
+            if isinstance(executor, list):
+                errors = self._shown(executor, call, context)
+                return Answer(None, errors, refused=True, status=HTTPStatus.BAD_REQUEST, meter=watch)
+            result: Any = executor.execute_operation()
+            if isawaitable(result):
+                result = await result
+            errors = self._shown(result.errors, call, context)
+            watch.executed(started)
+            return Answer(result.data, errors, meter=watch)
+        except Exception as error:  # the engine's own: those of fields are in the result
+            errors = self._shown([_of(error)], call, context)
+            return Answer(None, errors, status=HTTPStatus.INTERNAL_SERVER_ERROR, meter=watch)
+        finally:
+            watch.ended(errors)
+
+    async def _events(
+        self, operation: Operation, call: Call, context: Forkable | None, rights: Rights, watch: Meter
+    ) -> AsyncGenerator[Answer, None]:
+        """Of a subscription: one that cannot begin is refused, one that fails later says so in its last answer."""
+        watch.started()
+        errors: list[GraphQLError] | None = None
+        try:
+            begun = await _begun(operation, call, context, rights)
+            if isinstance(begun, list):
+                errors = self._shown(begun, call, context)
+                yield Answer(None, errors, refused=True, status=HTTPStatus.BAD_REQUEST, meter=watch)
+                return
+            async with aclosing(begun.source):
+                async for payload in begun.source:
+                    started = perf_counter()
+                    result: Any = begun.executor.build_per_event_executor(payload).execute_operation(False)
+                    if isawaitable(result):
+                        result = await result
+                    watch.executed(started)
+                    ITEMS.inc()
+                    yield Answer(result.data, self._shown(result.errors, call, context), meter=watch)
+        except Exception as error:
+            errors = self._shown([_of(error)], call, context)
+            yield Answer(None, errors, meter=watch)
+        finally:
+            watch.ended(errors)
+
+    def _refusal(self, error: Refused, call: Call, context: Forkable | None) -> Answer:
+        errors = self._shown(error.errors, call, context) or []
+        refused(errors)
+        cost = None if error.cost is None else {"cost": error.cost}
+        return Answer(None, errors, cost, refused=True, status=error.status, retry_after_s=error.retry_after_s)
+
+    def _shown(
+        self, errors: list[GraphQLError] | None, call: Call, context: Forkable | None
+    ) -> list[GraphQLError] | None:
+        """Through Strawberry's public hook, which knows whose errors they are by the context alone."""
+        if not errors:
+            return None
+        execution = ExecutionContext(call.query, self.schema, (), context, call.variables)
+        self.schema.process_errors(errors, execution)
+        return errors
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A subscription with its source, which is a generator: Strawberry has no other."""
+
+    executor: Executor
+    source: AsyncGenerator[Any, None]
+
+
+async def _begun(
+    operation: Operation, call: Call, context: Forkable | None, rights: Rights
+) -> _Begun | list[GraphQLError]:
+    executor = _executor(operation, call, context, rights)
+    if isinstance(executor, list):
+        return executor
+    source: Any = create_source_event_stream(executor)
+    if isawaitable(source):
+        source = await source
+    return (source.errors or []) if isinstance(source, ExecutionResult) else _Begun(executor, source)
+
+
+def _executor(
+    operation: Operation, call: Call, context: Forkable | None, rights: Rights
+) -> Executor | list[GraphQLError]:
+    return Executor.of(
+        operation.plan,
+        context=context,
+        variables=call.variables,
+        introspection=rights.introspection,
+        hide_suggestions=not rights.suggestions,
+    )
+
+
+def _wrong_kind(operation: Operation, kinds: frozenset[str]) -> Refused:
+    message = f"this way takes {' and '.join(sorted(kinds))} operations, not a {operation.kind}"
+    error = GraphQLError(message, operation.node, extensions=dict(INVALID))
+    return Refused([error], status=HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+def _of(error: Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)

@@ -1,0 +1,35 @@
+"""GraphQL over HTTP by the audits of graphql-http: all of them, the SHOULD and the MAY too."""
+
+
+import pytest
+
+from tests.clients.conftest import run
+from tests.gateways.graphql.conftest import Server as Gateway
+from tests.journeys.clients import Tenant
+from tests.journeys.servers import Server
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("node_modules")]
+
+AUDITS = 61
+# They want an answer without errors from `__type`, which is a field like others: it needs a credential.
+INTROSPECTING = {"28B9", "D6D5", "6A70"}
+
+
+async def failed(*arguments: str) -> dict[str, str]:
+    """The audits that fail, and why."""
+    (results,) = await run("audits.mjs", *arguments)
+    assert len(results) == AUDITS
+    return {one["id"]: f"{one['name']}: {one['reason']}" for one in results if one["status"] != "ok"}
+
+
+async def test_the_gateway_passes_every_audit(gateway: Gateway) -> None:
+    assert await failed(gateway.url, "ada") == {}
+    assert await failed(gateway.url) == {}
+
+
+async def test_the_application_passes_every_audit(application: Server, tenant: Tenant) -> None:
+    assert await failed(f"{application.url}/graphql", tenant.secret) == {}
+
+
+async def test_without_a_credential_only_introspection_fails(application: Server) -> None:
+    assert set(await failed(f"{application.url}/graphql")) == INTROSPECTING

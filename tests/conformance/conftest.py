@@ -1,0 +1,24 @@
+"""The demo as `make run` starts it, for programs of others that know nothing of us."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.owner import Owner
+from tests.journeys.servers import Server, running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With simulated stations at work; an order waits for them no longer than a moment."""
+    told = {"VOLTGRAPH_COMMAND_DEADLINE_S": "2", "VOLTGRAPH_STATION_POLICY": None}
+    with running(Server(tmp_path_factory.mktemp("conformance"), "demo", "--port", "0", **told)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def owner(server: Server) -> Iterator[Owner]:
+    """The administrator of the demo's tenant."""
+    owner = Owner(server.graphql, (server.data_dir / "demo.credential").read_text().strip())
+    with owner.http:
+        yield owner

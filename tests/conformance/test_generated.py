@@ -1,0 +1,125 @@
+"""schemathesis on the server as it runs: whatever one asks, the answer is one that the schema allows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from graphql import GraphQLSchema, build_schema, parse, print_ast
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+import schema as ours
+from tests.conformance import generated
+from tests.conformance.answers import faults
+from tests.conformance.owner import Owner
+from tests.journeys.servers import Server, awaited
+
+SDL = build_schema(Path(ours.__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
+LAST = ("delete", "revoke")  # what they take away is of use to others
+FIELDS = sorted(
+    (f"{root.name}.{name}" for root in (SDL.query_type, SDL.mutation_type) if root for name in root.fields),
+    key=lambda label: label.partition(".")[2].startswith(LAST),
+)
+EXAMPLES = int(__import__('os').environ.get('E7', '100'))
+every_field = pytest.mark.parametrize("label", FIELDS)
+bounded = settings(
+    max_examples=EXAMPLES,
+    derandomize='E7' not in __import__('os').environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+
+@pytest.fixture(scope="module")
+def known(owner: Owner) -> dict[str, list[Any]]:
+    """What the demo has, once its stations charge."""
+    awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
+    owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
+    owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
+    found = owner.ask("""
+    {
+        stations { nodes { id identity } pageInfo { endCursor } }
+        sessions { nodes { id } pageInfo { endCursor } }
+        tokens { nodes { id uid } }
+        locations { nodes { id } }
+        credentials(first: 1) { nodes { id name } }
+        points { nodes { address } pageInfo { endCursor } }
+    }""")
+    rows = {name: page["nodes"] for name, page in found.items()}
+    assert rows["credentials"][0]["name"] == "spare"
+    nobody = "018f0000-0000-7000-8000-000000000000"
+    ids = {name: among([row["id"] for row in of], nobody) for name, of in rows.items() if name != "points"}
+    cursors = [page["pageInfo"]["endCursor"] for page in found.values() if "pageInfo" in page]
+    return {
+        **ids,
+        "identities": among([row["identity"] for row in rows["stations"]], "CP-generated", "a/b"),
+        "uids": among([row["uid"] for row in rows["tokens"]], "NOBODY"),
+        "addresses": among([row["address"] for row in rows["points"]], "made/up", "/", "a" * 500),
+        "cursors": among(cursors, "bm9uZQ"),
+    }
+
+
+def among(good: list[Any], *others: Any) -> list[Any]:
+    """The others are in the middle: chance has a liking for the ends."""
+    return [*good, *others, good[0]]
+
+
+@pytest.fixture(scope="module")
+def operations(owner: Owner, known: dict[str, list[Any]]) -> Any:
+    """As schemathesis sees them: by asking the server what there is."""
+    schemathesis.graphql.scalar("JSON", generated.JSON)
+    schemathesis.graphql.scalar("DateTime", generated.MOMENTS)
+    return schemathesis.graphql.from_url(owner.url, headers=owner.headers, config=generated.configured(known))
+
+
+@pytest.fixture(autouse=True)
+def quiet(server: Server) -> Iterator[None]:
+    """No fault of ours in the server's log."""
+    before = server.log.stat().st_size
+    yield
+    written = server.log.read_bytes()[before:].decode()
+    wrong = [line for line in written.splitlines() if '"level": "error"' in line or "Traceback" in line]
+    assert not wrong, wrong[0]
+
+
+@every_field
+def test_what_the_schema_allows_is_answered_as_it_says(label: str, operations: Any, owner: Owner) -> None:
+    answered = []
+
+    @bounded
+    @given(operations.find_operation_by_label(label).as_strategy(), st.booleans(), st.booleans())
+    def ask(case: Any, is_whole: bool, is_hoisted: bool) -> None:
+        document = generated.one_of(SDL, parse(case.body))
+        document = generated.whole(SDL, document) if is_whole else document
+        document, variables = generated.hoisted(SDL, document) if is_hoisted else (document, {})
+        note(f"{print_ast(document)}\n{variables}")
+        response = owner.post(print_ast(document), variables)
+        assert response.status_code < 500
+        assert faults(SDL, document, response.json()) == [], response.text
+        answered.append("errors" not in response.json())
+
+    ask()
+    assert any(answered), "nothing was ever answered"
+
+
+@every_field
+def test_what_the_schema_does_not_allow_is_not_carried_out(label: str, operations: Any, owner: Owner) -> None:
+    strategy = operations.find_operation_by_label(label).as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+    @bounded
+    @given(strategy)
+    def ask(case: Any) -> None:
+        if not case.meta.generation.mode.is_negative:
+            return  # there is nothing that it could be given wrongly
+        note(case.body)
+        response = owner.post(case.body, {})
+        assert response.status_code < 500
+        answer = response.json()
+        assert answer.get("data") is None, answer
+        assert {error["extensions"]["code"] for error in answer["errors"]} <= {"INVALID", "LIMIT"}, answer
+
+    ask()

@@ -1,0 +1,392 @@
+"""Schemas, data and documents by chance, with all that can be odd about them."""
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+from typing import Annotated, Any, NewType, Union
+from uuid import UUID
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+Info = strawberry.Info[Any, Any]
+
+
+class Mood(enum.Enum):
+    CALM = 1
+    ANGRY = 2
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Word(str):
+    """A string that is not exactly one."""
+
+    __slots__ = ()
+
+
+MOOD = strawberry.enum(Mood)
+COLOR = strawberry.enum(Color)
+Picky = NewType("Picky", object)
+
+
+def picky_out(value: Any) -> Any:
+    """A scalar of the program's own, which refuses some values and makes nothing of others."""
+    if value == 13:
+        raise ValueError("unlucky")
+    return None if value == 0 else f"<{value}>"
+
+
+PICKY = strawberry.scalar(name="Picky", serialize=picky_out, parse_value=str)
+CONFIG = StrawberryConfig(scalar_map={Picky: PICKY})
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+GOOD: dict[Any, list[Any]] = {
+    str: ["", "a", "é\n", Word("w"), Color.RED],
+    int: [0, 1, -(2**31), 2**31 - 1, True, 3.0, "4", Decimal(5)],
+    float: [0.0, 1.5, -2.0, 3, True, "4.5", Decimal("1.5"), 1e308],
+    bool: [True, False, 0, 1.0],
+    strawberry.ID: ["x", 7, UUID(int=1), Word("w")],
+    MOOD: [Mood.CALM, Mood.ANGRY, 1],
+    COLOR: [Color.RED, Color.BLUE, "blue"],
+    datetime: [MOMENT, MOMENT.replace(tzinfo=None)],
+    UUID: [UUID(int=5), "no uuid"],
+    Decimal: [Decimal("1.50"), 2],
+    strawberry.scalars.JSON: [{"a": [1, None]}, [], "text", 0],
+    Picky: [1, 2, "three"],
+}
+BAD = [
+    None,
+    "wrong",
+    2**31,
+    float("nan"),
+    float("inf"),
+    1.5,
+    [],
+    [1],
+    {},
+    object,
+    0,
+    13,
+    b"bytes",
+    Mood.CALM,
+    ValueError("a value that is an error"),
+    MOMENT,
+]
+
+
+class Late:
+    """Read as something to await."""
+
+    def __init__(self, value: Any, turns: int) -> None:
+        self.value = value
+        self.turns = turns
+
+    async def come(self) -> Any:
+        for _ in range(self.turns):
+            await asyncio.sleep(0)
+        return found(self.value)
+
+
+@dataclass
+class Raised:
+    """Read as an error."""
+
+    message: str
+
+
+@dataclass
+class Lazy:
+    """Read as an iterable that is no list."""
+
+    values: list[Any]
+    make: Callable[[list[Any]], Any]
+
+
+async def one_by_one(values: list[Any]) -> AsyncIterator[Any]:
+    for value in values:
+        yield value
+
+
+def yielded(values: list[Any]) -> Iterator[Any]:
+    yield from values
+
+
+class Items(list[Any]):
+    pass
+
+
+def found(value: Any) -> Any:
+    """What reading gives: anew each time for what can be had but once."""
+    if isinstance(value, Raised):
+        raise RuntimeError(value.message)
+    if isinstance(value, Late):
+        return value.come()
+    if isinstance(value, Lazy):
+        return value.make([found(one) for one in value.values])
+    return [found(one) for one in value] if type(value) is list else value
+
+
+@dataclass
+class Shape:
+    """Of a type: `kind` is a leaf type, a `Drawn`, or `Shape` for a list."""
+
+    kind: Any
+    nullable: bool
+
+    @property
+    def annotation(self) -> Any:
+        inner = self.kind
+        if isinstance(inner, Shape):
+            inner = list[inner.annotation]  # type: ignore[name-defined]
+        elif isinstance(inner, Drawn):
+            inner = inner.shown
+        return inner | None if self.nullable else inner
+
+    @property
+    def drawn(self) -> "Drawn | None":
+        if isinstance(self.kind, Shape):
+            return self.kind.drawn
+        return self.kind if isinstance(self.kind, Drawn) else None
+
+
+@dataclass
+class Drawn:
+    """A type with fields. `members` are the types that may stand for it, itself where it is an object."""
+
+    name: str
+    fields: dict[str, Shape] = field(default_factory=dict)
+    arguments: set[str] = field(default_factory=set)
+    members: list["Drawn"] = field(default_factory=list)
+    shown: Any = None
+    data: Any = None
+
+    @property
+    def is_object(self) -> bool:
+        return self.members == [self]
+
+
+class World:
+    """A schema's types and the means to make data and documents for them."""
+
+    def __init__(self, random: Random, *, faults: float) -> None:
+        self.random = random
+        self.faults = faults
+        self.types: list[Drawn] = []
+        for number in reversed(range(random.randint(2, 4))):
+            self.types.append(self._object(f"T{number}", random.random() < 0.3))
+        self.types += self._abstract()
+        self.query = self._object("Query", False)
+        self.event = self._object("Event", False)
+
+    def _abstract(self) -> list[Drawn]:
+        """A union of two of the types."""
+        if self.random.random() < 0.5:
+            return []
+        members = self.random.sample(self.types, 2)
+        named = strawberry.union("U")
+        return [Drawn("U", members=members, shown=Annotated[Union[members[0].shown, members[1].shown], named])]  # noqa: UP007
+
+    def _object(self, name: str, has_interface: bool) -> Drawn:
+        drawn = Drawn(name)
+        drawn.members = [drawn]
+        body: dict[str, Any] = {"__annotations__": {}}
+        for number in range(self.random.randint(2, 6)):
+            self._field(drawn, body, f"{name.lower()}{'abcdef'[number]}")
+        bases = (Named,) if has_interface else ()
+        drawn.shown = strawberry.type(type(name, bases, body))
+        drawn.data = _data_class(drawn)
+        if has_interface:
+            drawn.fields["name"] = Shape(str, True)
+        return drawn
+
+    def _field(self, drawn: Drawn, body: dict[str, Any], name: str) -> None:
+        shape = drawn.fields[name] = self._shape(depth=0)
+        match self.random.randrange(6):
+            case 0:
+                body[name] = strawberry.field(resolver=_resolver(name, shape))
+            case 1:
+                body[name] = strawberry.field(resolver=_later(name, shape, self.random.randrange(3)))
+            case 2:
+                body[name] = strawberry.field(resolver=_asked(name, shape))
+                drawn.arguments.add(name)
+            case _:
+                body["__annotations__"][name] = shape.annotation
+
+    def _shape(self, *, depth: int) -> Shape:
+        nullable = self.random.random() < 0.5
+        if depth < 3 and self.random.random() < 0.25:
+            return Shape(self._shape(depth=depth + 1), nullable)
+        if self.types and self.random.random() < 0.4:
+            return Shape(self.random.choice(self.types), nullable)
+        return Shape(self.random.choice([*GOOD]), nullable)
+
+    def value(self, shape: Shape) -> Any:
+        if self.random.random() < self.faults:
+            return self._fault(shape)
+        if shape.nullable and self.random.random() < 0.2:
+            return None
+        if isinstance(shape.kind, Shape):
+            return [self.value(shape.kind) for _ in range(self.random.randrange(4))]
+        if isinstance(shape.kind, Drawn):
+            return self.thing(self.random.choice(shape.kind.members))
+        return self.random.choice(GOOD[shape.kind])
+
+    def _fault(self, shape: Shape) -> Any:
+        match self.random.randrange(8):
+            case 0:
+                return Raised(f"raised {self.random.randrange(100)}")
+            case 1 | 2:
+                return Late(self.value(shape), self.random.randrange(3))
+            case 3 | 4 if isinstance(shape.kind, Shape):
+                values = [self.value(shape.kind) for _ in range(self.random.randrange(3))]
+                return Lazy(values, self.random.choice([yielded, one_by_one, tuple, Items, iter]))
+            case 5:
+                return self.thing(self.random.choice([one for one in self.types if one.is_object]))
+            case _:
+                return self.random.choice(BAD)
+
+    def thing(self, drawn: Drawn) -> Any:
+        return drawn.data({name: self.value(shape) for name, shape in drawn.fields.items()})
+
+
+@strawberry.interface
+class Named:
+    name: str | None
+
+
+class Thing:
+    """What the types show: whatever was put in, however odd."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def read(self, name: str) -> Any:
+        return found(self._values[name])
+
+
+def _data_class(drawn: Drawn) -> Any:
+    def attribute(name: str) -> Any:
+        return property(lambda self: self.read(name))
+
+    names = [*drawn.fields, "name"]
+    return type(drawn.name, (Thing, drawn.shown), {name: attribute(name) for name in names})
+
+
+def _resolver(name: str, shape: Shape) -> Any:
+    def resolve(self: Any) -> Any:
+        return self.read(name)
+
+    resolve.__annotations__ = {"return": shape.annotation}
+    return resolve
+
+
+def _later(name: str, shape: Shape, turns: int) -> Any:
+    async def resolve(self: Any, info: Info) -> Any:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        read = self.read(name)
+        return await read if asyncio.iscoroutine(read) else read
+
+    resolve.__annotations__ = {"info": Info, "return": shape.annotation}
+    return resolve
+
+
+def _asked(name: str, shape: Shape) -> Any:
+    """A resolver with arguments; strings tell what it was asked, and where it thought it stood."""
+
+    def resolve(self: Any, info: Info, number: Any = 3, moods: Any = None, when: Any = None) -> Any:
+        read = self.read(name)
+        if type(read) is str:
+            path = info.path.as_list()  # type: ignore[attr-defined]
+            return f"{read} {number} {moods} {when} {path} {len(info.field_nodes)} {info.variable_values}"
+        return read
+
+    resolve.__annotations__ = {
+        "info": Info,
+        "number": int | None,
+        "moods": list[MOOD] | None,
+        "when": datetime | None,
+        "return": shape.annotation,
+    }
+    return resolve
+
+
+CONDITIONS = ["", "", "", "@include(if: $on)", "@skip(if: $off)", "@skip(if: $on)", "@include(if: false)", "@skip(if: false)"]
+ARGUMENTS = ["", "(number: 5)", "(number: $number)", "(moods: [CALM, ANGRY])", "(moods: ANGRY, when: $when)", "(number: null)"]
+DECLARED = "($on: Boolean!, $off: Boolean = false, $number: Int, $when: DateTime)"
+
+
+class Author:
+    """Writes documents for a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._random = world.random
+        self._fragments: dict[str, list[str]] = {}
+        self._texts: list[str] = []
+
+    def document(self, kind: str, root: str) -> str:
+        return "\n".join([f"{kind} {DECLARED} {{ {root} }}", *self._texts])
+
+    def query(self) -> str:
+        return self.document("query", self.selection(self._world.query, 4)[2:-2])
+
+    def subscription(self, field: str) -> str:
+        return self.document("subscription", f"{field} {self.selection(self._world.event, 4)}")
+
+    def selection(self, drawn: Drawn, depth: int) -> str:
+        parts = [self._part(drawn, depth) for _ in range(self._random.randint(1, 5))]
+        return f"{{ {' '.join(parts)} }}"
+
+    def _part(self, drawn: Drawn, depth: int) -> str:
+        chance = self._random.random()
+        if chance < 0.1 or not drawn.is_object and chance < 0.2:
+            return "__typename"
+        if not drawn.is_object or (chance < 0.2 and depth > 0):
+            within = self._random.choice(drawn.members)
+            return f"... on {within.name} {self._condition()} {self.selection(within, depth - 1)}"
+        if chance < 0.3 and depth > 0:
+            return self._spread(drawn, depth)
+        return self._field(drawn, depth)
+
+    def _field(self, drawn: Drawn, depth: int) -> str:
+        name = self._random.choice([*drawn.fields])
+        shape = drawn.fields[name]
+        if shape.drawn is not None and depth <= 0:
+            return "__typename"
+        which = self._random.randrange(len(ARGUMENTS)) if name in drawn.arguments else 0
+        alias = f"{name}_{which}: " if which or self._random.random() < 0.2 else ""
+        below = "" if shape.drawn is None else self.selection(shape.drawn, depth - 1)
+        return f"{alias}{name}{ARGUMENTS[which]} {self._condition()} {below}"
+
+    def _spread(self, drawn: Drawn, depth: int) -> str:
+        known = self._fragments.setdefault(drawn.name, [])
+        if not known or self._random.random() < 0.4:
+            name = f"f{len(self._texts)}"
+            self._texts.append("")  # takes the name before what is below takes it
+            place = len(self._texts) - 1
+            self._texts[place] = f"fragment {name} on {drawn.name} {self.selection(drawn, depth - 1)}"
+            known.append(name)
+        return f"...{self._random.choice(known)} {self._condition()}"
+
+    def _condition(self) -> str:
+        return self._random.choice(CONDITIONS)
+
+
+def variables(random: Random) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"on": random.random() < 0.5}
+    if random.random() < 0.5:
+        chosen["off"] = random.random() < 0.5
+    if random.random() < 0.5:
+        chosen["number"] = random.choice([1, None])
+    if random.random() < 0.5:
+        chosen["when"] = random.choice(["2026-01-01T00:00:00Z", None])
+    return chosen

@@ -1,0 +1,167 @@
+"""Server-sent events: graphql-sse's protocol in distinct connections mode."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from gateways.graphql import sse
+from tests.gateways.graphql.conftest import Reader, Server
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = {"Accept": "text/event-stream"}
+TICKS = "subscription { ticks(count: 2) { number } }"
+FOREVER = "subscription { forever }"
+COMPLETE: tuple[str, Any] = ("complete", {})
+
+
+@asynccontextmanager
+async def stream(
+    server: Server, query: str, method: str = "POST", headers: dict[str, str] = EVENTS
+) -> AsyncIterator[httpx2.Response]:
+    asked: Any = {"params": {"query": query}} if method in ("GET", "HEAD") else {"json": {"query": query}}
+    async with server.http("ada") as client, client.stream(method, server.url, headers=headers, **asked) as answer:
+        yield answer
+
+
+async def events(answer: httpx2.Response) -> AsyncIterator[tuple[str, Any]]:
+    """What a browser's EventSource would tell of, but for what it costs."""
+    name = ""
+    async for line in answer.aiter_lines():
+        field, _, value = line.partition(": ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            told = orjson.loads(value) if value else {}
+            yield name, {entry: told[entry] for entry in told if entry != "extensions"}
+
+
+async def heard(server: Server, query: str, method: str = "POST") -> list[tuple[str, Any]]:
+    async with stream(server, query, method) as answer:
+        assert answer.status_code == 200
+        return [event async for event in events(answer)]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_subscription_streams_until_it_is_complete(server: Server, method: str) -> None:
+    ticks = [("next", {"data": {"ticks": {"number": number}}}) for number in range(2)]
+
+    assert await heard(server, TICKS, method) == [*ticks, COMPLETE]
+
+
+async def test_nothing_on_the_way_may_keep_a_stream(server: Server) -> None:
+    async with stream(server, TICKS) as answer:
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-accel-buffering"] == "no"
+        assert answer.headers["vary"] == "Accept"
+
+
+async def test_the_words_are_those_of_the_protocol(server: Server) -> None:
+    async with stream(server, TICKS) as answer:
+        said = await answer.aread()
+
+    first, *others = said.split(b"\n\n")
+    assert first == b":"
+    assert others[0].startswith(b'event: next\ndata: {"data":{"ticks":{"number":0}}')
+    assert others[1:] == [b'event: next\ndata: {"data":{"ticks":{"number":1}}}', b"event: complete\ndata: ", b""]
+
+
+async def test_queries_and_mutations_go_this_way_too(server: Server) -> None:
+    assert await heard(server, "{ name }") == [("next", {"data": {"name": "ada"}}), COMPLETE]
+    assert await heard(server, "{ name }", "GET") == [("next", {"data": {"name": "ada"}}), COMPLETE]
+    assert await heard(server, "mutation { act }") == [("next", {"data": {"act": True}}), COMPLETE]
+
+
+@pytest.mark.parametrize(
+    ("query", "method"), [("{", "POST"), ("subscription { nothing }", "GET"), ("mutation { act }", "GET")]
+)
+async def test_an_operation_that_is_refused_is_told_so_in_the_stream(server: Server, query: str, method: str) -> None:
+    """A browser's EventSource shows a page nothing of an answer that is none."""
+    (name, refusal), end = await heard(server, query, method)
+
+    assert (name, end) == ("next", COMPLETE)
+    assert "data" not in refusal
+    assert refusal["errors"]
+
+
+async def test_what_is_no_request_is_refused_before_a_stream_begins(server: Server) -> None:
+    async with server.http("ada") as client:
+        malformed = await client.post(server.url, json={"query": 3}, headers=EVENTS)
+        plain = await client.post(server.url, content="{}", headers={**EVENTS, "Content-Type": "text/plain"})
+
+    assert (malformed.status_code, plain.status_code) == (400, 415)
+    assert malformed.headers["content-type"] == "application/json; charset=utf-8"
+    assert malformed.json()["errors"][0]["extensions"] == {"code": "INVALID"}
+
+
+async def test_a_credential_that_opens_nothing_starts_no_stream(server: Server) -> None:
+    async with server.http("mallory") as client:
+        answer = await client.post(server.url, json={"query": TICKS}, headers=EVENTS)
+
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (401, {"code": "UNAUTHENTICATED"})
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_single_connection_mode_is_not_offered(server: Server, method: str) -> None:
+    async with server.http("ada") as client:
+        answer = await client.request(method, server.url, headers=EVENTS)
+
+    assert answer.status_code == 405
+
+
+async def test_head_starts_nothing(server: Server) -> None:
+    async with stream(server, FOREVER, "HEAD") as answer:
+        assert (answer.status_code, await answer.aread()) == (200, b"")
+
+    assert not Reader.left.is_set()
+
+
+async def test_a_reader_who_leaves_ends_the_operation(server: Server) -> None:
+    async with stream(server, FOREVER) as answer:
+        assert await anext(events(answer)) == ("next", {"data": {"forever": 0}})
+
+    async with asyncio.timeout(5):
+        await Reader.left.wait()
+
+
+async def test_a_reader_who_leaves_a_silent_stream_ends_it_too(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stream(server, "subscription { silent }") as answer:
+        assert await anext(answer.aiter_lines()) == ":"
+
+    async with asyncio.timeout(5):
+        await Reader.left.wait()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_silent_stream_is_kept_warm(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.05)
+    async with stream(server, "subscription { silent }") as answer:
+        lines = answer.aiter_lines()
+        comments = [await anext(lines) for _ in range(6)]
+
+    assert comments == [":", ""] * 3
+
+
+async def test_streams_end_when_the_server_closes_and_their_readers_may_come_again(server: Server) -> None:
+    async with stream(server, FOREVER) as answer:
+        said = events(answer)
+        await anext(said)
+        server.view.close()
+        rest = [name async for name, _ in said]
+
+    assert "complete" not in rest
+    assert Reader.left.is_set()
+
+
+async def test_many_streams_share_a_server(server: Server) -> None:
+    everything = await asyncio.gather(*(heard(server, TICKS) for _ in range(20)))
+
+    assert all(len(one) == 3 for one in everything)
