@@ -91,7 +91,7 @@ def collecting() -> Iterator[Collector]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         collector = Collector(server.server_address[1])
-        serving = Thread(target=server.serve_forever, daemon=True)
+        serving = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         serving.start()
         yield collector
         server.shutdown()

@@ -22,7 +22,7 @@ from voltgraph.wiring import House
 
 log = structlog.get_logger()
 
-_BODY_MAX_BYTES = 1_000_000
+_BODY_MAX_BYTES = 2_000_000  # of any request; /graphql has a smaller limit of its own, and tells more of it
 
 
 def built_engine(*, limits: Limits | None = None, purse: Purse | None = None) -> Engine:

@@ -125,8 +125,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus) -> None:
         if self.transport.is_closing():
             return
+        begun: list[Any] | None = self.headers
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        if begun is not None and (cycle is None or cycle.response_complete or not cycle.response_started):
             line = f"HTTP/1.1 {status.value} {status.phrase}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             self.transport.write(line.encode())
         self.transport.close()

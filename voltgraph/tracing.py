@@ -1,7 +1,7 @@
 """OpenTelemetry, where a setting names a collector; without one nothing of it is imported."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,9 @@ log = structlog.get_logger()
 _FLUSH_S = 5.0
 
 
-@contextmanager
-def tracing(settings: Settings) -> Iterator["Tracing | None"]:
-    """For one process. At the end it waits for the last spans to go out, though not for long."""
+@asynccontextmanager
+async def tracing(settings: Settings) -> AsyncIterator["Tracing | None"]:
+    """For one process, of which it ends last: it waits for the last spans to go out, though not for long."""
     if settings.otlp_endpoint is None:
         yield None
         return

@@ -25,7 +25,7 @@ class Limits:
     of which none counts, 3 fragments and no alias.
     """
 
-    characters: int = 50_000  # hashing and scanning take time even where they find nothing
+    characters: int = 32_000  # hashing and scanning take time even where they find nothing
     tokens: int = 2_000  # comments among them; parsing and validating take 30 µs and more for each
     depth: int = 15  # of nested fields, fragments unfolded; introspection is not counted
     nesting: int = 35  # of braces, inline fragments and introspection among them

@@ -10,6 +10,7 @@ from time import perf_counter
 from graphql import GraphQLError
 from prometheus_client import Counter, Gauge, Histogram
 
+NAME_CHARACTERS_MAX = 100
 _NAMES_MAX = 200
 _OTHER = "other"
 _ANONYMOUS = ""
@@ -78,9 +79,9 @@ def meter(kind: str, name: str | None) -> Meter:
     found = _METERS.get(key)
     if found is not None:
         return found
-    if len(_METERS) >= _NAMES_MAX:
+    if len(_METERS) >= _NAMES_MAX or len(key[1]) > NAME_CHARACTERS_MAX:
         key = (kind, _OTHER)
-    return _METERS.setdefault(key, Meter(*key))
+    return _METERS.get(key) or _METERS.setdefault(key, Meter(*key))
 
 
 def refused(errors: Sequence[GraphQLError]) -> None:

@@ -16,12 +16,13 @@ _IGNORED = " \t\n\r,\ufeff"
 _SPACE = f"[{_IGNORED}]*+"
 _NAME = "[_A-Za-z][_0-9A-Za-z]*+"
 _NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
-_STRING = r'"""(?:[^"\\]++|\\(?:""")?+|"(?!""))*+"""|"(?:[^"\\\n\r]++|\\[^\n\r])*+"'
+# One that has no end goes on to where it would have to have one, so that nothing is read twice.
+_STRING = r'"""(?:[^"]++|(?<=\\)"""|"(?!""))*+(?:"""|\Z)|"(?:[^"\\\n\r]++|\\[^\n\r])*+"?+'
 _COMMENT = r"#[^\n\r]*+"
-_TOKEN = rf"(?:{_NAME}|[!$&()\[\]{{}}:=@|]|\.\.\.|{_STRING}|{_COMMENT}|{_NUMBER})"
+_TOKEN = rf"(?:{_NAME}|[!$&()\[\]{{}}:=@|]|\.\.\.|{_STRING}|{_COMMENT}|{_NUMBER}|.)"  # the last is none
 
 _UNREAD = re.compile(f"{_STRING}|{_COMMENT}")
-_ARGUMENTS = re.compile(r"\([^()]*+\)")
+_ARGUMENTS = re.compile(r"\((?:[^()]++|\([^()]*+\))*+\)")  # within: those of a variable's directive
 _DIRECTIVE = re.compile(f"@{_SPACE}{_NAME}")
 _PIECE = re.compile(
     rf"[{{}}]|{_NAME}(?:{_SPACE}:{_SPACE}{_NAME})?|\.\.\.{_SPACE}(?:on(?![_0-9A-Za-z]){_SPACE}{_NAME}|{_NAME})?"
@@ -194,7 +195,7 @@ def _selected(part: _Part, piece: str, level: int) -> str:
 
 def _within(selection: str, level: int, seen: set[str]) -> tuple[int, set[str]]:
     """The level of what stands in the braces behind a selection, and what is known there already."""
-    if selection[0] == ".":
+    if selection.startswith("."):
         return level, seen  # an inline fragment's selections are those around it
     introspects = selection.rpartition(":")[2].lstrip(_IGNORED).startswith("__")
     return 0 if introspects or not level else level + 1, set()

@@ -3,39 +3,39 @@
 Imported only by whoever wants tracing: OpenTelemetry is not among the packages that a server needs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import GraphQLError
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TracerProvider, get_current_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    TracerProvider,
+    get_current_span,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from domain import errors
+from domain.errors import Conflict, Forbidden, Invalid, LimitExceeded, NotFound, Resync, Unauthenticated
 from gateways.graphql.documents import Operation
-from gateways.graphql.engine import Answer, Call
-from gateways.graphql.metrics import outcome_of
+from gateways.graphql.engine import Answer, Call, Subscription
+from gateways.graphql.metrics import NAME_CHARACTERS_MAX, outcome_of
+
+Reached = TypeVar("Reached", bound=Answer | Subscription)
 
 TYPE, NAME = "graphql.operation.type", "graphql.operation.name"
 COST, OUTCOME, ERROR_TYPE = "voltgraph.graphql.cost", "voltgraph.graphql.outcome", "error.type"
 
 _UNKNOWN = "GraphQL Operation"  # what the conventions call one whose type is not known
 _EVENT = "subscription event"
-_NAME_CHARACTERS_MAX = 100
-_CLIENTS = {
-    family.code
-    for family in (
-        errors.Conflict,
-        errors.Forbidden,
-        errors.Invalid,
-        errors.LimitExceeded,
-        errors.NotFound,
-        errors.Resync,
-        errors.Unauthenticated,
-    )
-}
+_OF_CLIENTS = (Conflict, Forbidden, Invalid, LimitExceeded, NotFound, Resync, Unauthenticated)
+_CLIENTS_CODES = frozenset(family.code for family in _OF_CLIENTS)
 _CARRIED = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 _W3C = TraceContextTextMapPropagator()
 
@@ -56,55 +56,77 @@ class Tracing:
                 carried[name] = f"{carried[name]},{text}" if name in carried else text
         return carried
 
-    @contextmanager
-    def operation(self, call: Call) -> Iterator[Span]:
+    async def operation(self, call: Call, running: Coroutine[Any, Any, Reached]) -> Reached:
         """From the look-up to the answer, or until a subscription has begun; the caller's span is its parent."""
-        with self._span(_UNKNOWN, _caller(call), kind=SpanKind.SERVER) as span:
-            yield span
+        caller = _caller(call)
+        with self._span(_UNKNOWN, caller, kind=SpanKind.SERVER) as span:
+            reached = await running
+            if isinstance(reached, Subscription):
+                reached.span = None if _is_declined(span, caller) else span.get_span_context()
+            _end(span, reached)
+            return reached
 
-    @contextmanager
-    def event(self, start: SpanContext, operation: Operation) -> Iterator[Span]:
-        """A trace of its own, which names the start: a subscription lives for days, and its trace would too."""
-        with self._span(_EVENT, Context(), attributes=_attributes(operation), links=[Link(start)]) as span:
-            yield span
+    async def event(self, subscription: Subscription, running: Coroutine[Any, Any, Answer]) -> Answer:
+        with self._event(subscription) as span:
+            answer = await running
+            _end(span, answer)
+            return answer
+
+    def broken(self, subscription: Subscription, answer: Answer) -> None:
+        """By something that is no event of it."""
+        with self._event(subscription) as span:
+            _end(span, answer)
 
     @staticmethod
     def found(operation: Operation) -> None:
-        """Of the current span, as soon as it is known: clients leave while they wait."""
+        """Told of the current span at once: clients leave while they wait."""
         span = get_current_span()
         if span.is_recording():
             span.update_name(operation.kind)
             span.set_attributes(_attributes(operation))
 
-    @staticmethod
-    def answered(span: Span, answer: Answer) -> None:
-        if not span.is_recording():
-            return
-        span.set_attribute(OUTCOME, outcome_of(answer.errors))
-        if answer.extensions and (cost := answer.extensions.get("cost")):
-            span.set_attribute(COST, cost["requested"])
-        if fault := _fault(answer.errors or ()):
-            # No exception is recorded: its text may hold what clients entered. The log has it, under this message's id.
-            span.set_attribute(ERROR_TYPE, outcome_of([fault]))
-            span.set_status(Status(StatusCode.ERROR, fault.message))
+    def _event(self, subscription: Subscription) -> AbstractContextManager[Span]:
+        """In a trace of its own, which names the start: a subscription lives for days, and its trace would too."""
+        if subscription.span is None:
+            return nullcontext(INVALID_SPAN)
+        attributes = _attributes(subscription.operation)
+        return self._span(_EVENT, Context(), attributes=attributes, links=[Link(subscription.span)])
 
-    def _span(self, name: str, context: Context, **given: Any) -> Any:
+    def _span(self, name: str, context: Context, **given: Any) -> AbstractContextManager[Span]:
         return self._tracer.start_as_current_span(
             name, context, record_exception=False, set_status_on_exception=False, **given
         )
+
+
+def _end(span: Span, reached: Answer | Subscription) -> None:
+    """No exception is recorded: its text may hold what clients entered. The log has it, by the id in the message."""
+    if not span.is_recording():
+        return
+    errors = reached.errors if isinstance(reached, Answer) else None
+    span.set_attribute(OUTCOME, outcome_of(errors))
+    if reached.extensions and (cost := reached.extensions.get("cost")):
+        span.set_attribute(COST, cost["requested"])
+    if fault := _fault(errors or ()):
+        span.set_attribute(ERROR_TYPE, outcome_of([fault]))
+        span.set_status(Status(StatusCode.ERROR, fault.message))
 
 
 def _attributes(operation: Operation) -> dict[str, str]:
     """Without the document: literals in it are what clients entered. The name is not the span's: clients invent it."""
     attributes: dict[str, str] = {TYPE: operation.kind}
     if operation.name is not None:
-        attributes[NAME] = operation.name[:_NAME_CHARACTERS_MAX]
+        attributes[NAME] = operation.name[:NAME_CHARACTERS_MAX]
     return attributes
 
 
 def _fault(shown: Sequence[GraphQLError]) -> GraphQLError | None:
     """The first error that is not the client's own: a span of a server fails only with those."""
-    return next((error for error in shown if outcome_of([error]) not in _CLIENTS), None)
+    return next((error for error in shown if outcome_of([error]) not in _CLIENTS_CODES), None)
+
+
+def _is_declined(span: Span, caller: Context) -> bool:
+    """By a caller who does not record its own trace; the events, which are in others, heed that too."""
+    return not span.is_recording() and get_current_span(caller).get_span_context().is_valid
 
 
 def _caller(call: Call) -> Context:

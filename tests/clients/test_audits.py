@@ -1,8 +1,9 @@
 """GraphQL over HTTP by the audits of graphql-http: all of them, the SHOULD and the MAY too."""
 
-
+import httpx2
 import pytest
 
+from gateways.graphql.view import BODY_MAX_BYTES
 from tests.clients.conftest import run
 from tests.gateways.graphql.conftest import Server as Gateway
 from tests.journeys.clients import Tenant
@@ -33,3 +34,13 @@ async def test_the_application_passes_every_audit(application: Server, tenant: T
 
 async def test_without_a_credential_only_introspection_fails(application: Server) -> None:
     assert set(await failed(f"{application.url}/graphql")) == INTROSPECTING
+
+
+async def test_the_application_tells_of_a_body_that_is_too_big_as_of_anything(
+    application: Server, tenant: Tenant
+) -> None:
+    headers = {"Authorization": f"Bearer {tenant.secret}", "Content-Type": "application/json"}
+    async with httpx2.AsyncClient(headers=headers) as client:
+        answer = await client.post(f"{application.url}/graphql", content=b" " * (BODY_MAX_BYTES + 1))
+
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (413, {"code": "LIMIT"})

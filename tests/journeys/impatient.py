@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class ImpatientServer(Server):
-    def __init__(self, folder: Path, patience: dict[str, float], **environment: str | None) -> None:
+    def __init__(self, folder: Path, patience: Mapping[str, float], **environment: str | None) -> None:
         super().__init__(folder, **environment)
         self.patience = patience
 

@@ -31,11 +31,11 @@ def narrow_line(server: Server) -> socket.socket:
 
 
 def stop_reading(connection: ClientConnection) -> None:
-    connection.transport.pause_reading()  # type: ignore[attr-defined]
+    connection.transport.pause_reading()
 
 
 def read_on(connection: ClientConnection) -> None:
-    connection.transport.resume_reading()  # type: ignore[attr-defined]
+    connection.transport.resume_reading()
 
 
 @asynccontextmanager

@@ -103,22 +103,21 @@ async def test_a_charger_that_stops_reading_is_let_go_and_loses_nothing(
 ) -> None:
     base = f"{strict.ocpp}/{tenant.slug}"
     at = written(now())
-    starts = [
-        [2, f"m-{number}", "StartTransaction", {"connectorId": 1, "idTag": "NO", "meterStart": number, "timestamp": at}]
-        for number in range(20)
-    ]
+    starts = {
+        f"m-{number}": {"connectorId": 1, "idTag": "NO", "meterStart": number, "timestamp": at} for number in range(20)
+    }
     async with Bare.connected(base, identity, over=narrow_line(strict)) as charger:
         stop_reading(charger.connection)
         for number in range(100):
             await charger.say([2, f"h-{number}", "Heartbeat", {}])
-        for start in starts:
-            await charger.say(start)
+        for id, start in starts.items():
+            await charger.say([2, id, "StartTransaction", start])
         await until(lambda: not is_held(strict, line_of(charger.connection)))
         charger.drop()
     await until(lambda: not figure(strict, "voltgraph_ocpp_sockets", version="1.6"))
 
     async with Bare.connected(base, identity) as charger:  # which says again what was not answered
-        answers = [await charger.call("StartTransaction", start[3], id=str(start[1])) for start in starts]
+        answers = [await charger.call("StartTransaction", start, id=id) for id, start in starts.items()]
 
     kept = (await somebody.ask(SESSIONS, i=identity))["nodes"]
     assert len(kept) == len(starts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,16 +84,32 @@ BAD = [
 
 
 class Late:
-    """Read as something to await."""
+    """Read as something to await, a coroutine or an object of its own."""
 
-    def __init__(self, value: Any, turns: int) -> None:
+    unawaited = 0
+
+    def __init__(self, value: Any, turns: int, is_coroutine: bool) -> None:
         self.value = value
         self.turns = turns
+        self.is_coroutine = is_coroutine
+
+    def read(self) -> Any:
+        Late.unawaited += 1
+        return self.come() if self.is_coroutine else Coming(self)
 
     async def come(self) -> Any:
+        Late.unawaited -= 1
         for _ in range(self.turns):
             await asyncio.sleep(0)
         return found(self.value)
+
+
+class Coming:
+    def __init__(self, late: Late) -> None:
+        self._late = late
+
+    def __await__(self) -> Any:
+        return self._late.come().__await__()
 
 
 @dataclass
@@ -128,7 +145,7 @@ def found(value: Any) -> Any:
     if isinstance(value, Raised):
         raise RuntimeError(value.message)
     if isinstance(value, Late):
-        return value.come()
+        return value.read()
     if isinstance(value, Lazy):
         return value.make([found(one) for one in value.values])
     return [found(one) for one in value] if type(value) is list else value
@@ -187,12 +204,15 @@ class World:
         self.event = self._object("Event", False)
 
     def _abstract(self) -> list[Drawn]:
-        """A union of two of the types."""
+        """The interface, and a union of two of the types."""
+        abstract: list[Drawn] = []
+        if members := [one for one in self.types if "name" in one.fields]:
+            abstract.append(Drawn("Named", {"name": Shape(str, True)}, members=members, shown=Named))
         if self.random.random() < 0.5:
-            return []
-        members = self.random.sample(self.types, 2)
-        named = strawberry.union("U")
-        return [Drawn("U", members=members, shown=Annotated[Union[members[0].shown, members[1].shown], named])]  # noqa: UP007
+            members = self.random.sample(self.types, 2)
+            union = Union[members[0].shown, members[1].shown]  # noqa: UP007
+            abstract.append(Drawn("U", members=members, shown=Annotated[union, strawberry.union("U")]))
+        return abstract
 
     def _object(self, name: str, has_interface: bool) -> Drawn:
         drawn = Drawn(name)
@@ -244,7 +264,7 @@ class World:
             case 0:
                 return Raised(f"raised {self.random.randrange(100)}")
             case 1 | 2:
-                return Late(self.value(shape), self.random.randrange(3))
+                return Late(self.value(shape), self.random.randrange(3), self.random.random() < 0.5)
             case 3 | 4 if isinstance(shape.kind, Shape):
                 values = [self.value(shape.kind) for _ in range(self.random.randrange(3))]
                 return Lazy(values, self.random.choice([yielded, one_by_one, tuple, Items, iter]))
@@ -267,6 +287,9 @@ class Thing:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values
+
+    def __repr__(self) -> str:
+        return "<a thing>"
 
     def read(self, name: str) -> Any:
         return found(self._values[name])
@@ -293,7 +316,7 @@ def _later(name: str, shape: Shape, turns: int) -> Any:
         for _ in range(turns):
             await asyncio.sleep(0)
         read = self.read(name)
-        return await read if asyncio.iscoroutine(read) else read
+        return await read if inspect.isawaitable(read) else read
 
     resolve.__annotations__ = {"info": Info, "return": shape.annotation}
     return resolve
@@ -321,7 +344,7 @@ def _asked(name: str, shape: Shape) -> Any:
 
 CONDITIONS = ["", "", "", "@include(if: $on)", "@skip(if: $off)", "@skip(if: $on)", "@include(if: false)", "@skip(if: false)"]
 ARGUMENTS = ["", "(number: 5)", "(number: $number)", "(moods: [CALM, ANGRY])", "(moods: ANGRY, when: $when)", "(number: null)"]
-DECLARED = "($on: Boolean!, $off: Boolean = false, $number: Int, $when: DateTime)"
+VARIABLES = {"on": "Boolean!", "off": "Boolean = false", "number": "Int", "when": "DateTime"}
 
 
 class Author:
@@ -334,7 +357,9 @@ class Author:
         self._texts: list[str] = []
 
     def document(self, kind: str, root: str) -> str:
-        return "\n".join([f"{kind} {DECLARED} {{ {root} }}", *self._texts])
+        body = "\n".join([f"{{ {root} }}", *self._texts])
+        declared = [f"${name}: {type_}" for name, type_ in VARIABLES.items() if f"${name}" in body]
+        return f"{kind} ({', '.join(declared)}) {body}" if declared else f"{kind} {body}"
 
     def query(self) -> str:
         return self.document("query", self.selection(self._world.query, 4)[2:-2])
@@ -350,7 +375,7 @@ class Author:
         chance = self._random.random()
         if chance < 0.1 or not drawn.is_object and chance < 0.2:
             return "__typename"
-        if not drawn.is_object or (chance < 0.2 and depth > 0):
+        if (not drawn.is_object and (not drawn.fields or chance < 0.6)) or (chance < 0.2 and depth > 0):
             within = self._random.choice(drawn.members)
             return f"... on {within.name} {self._condition()} {self.selection(within, depth - 1)}"
         if chance < 0.3 and depth > 0:
@@ -375,7 +400,9 @@ class Author:
             place = len(self._texts) - 1
             self._texts[place] = f"fragment {name} on {drawn.name} {self.selection(drawn, depth - 1)}"
             known.append(name)
-        return f"...{self._random.choice(known)} {self._condition()}"
+        else:
+            name = self._random.choice(known)
+        return f"...{name} {self._condition()}"
 
     def _condition(self) -> str:
         return self._random.choice(CONDITIONS)

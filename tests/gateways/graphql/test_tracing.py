@@ -14,6 +14,7 @@ from graphql import GraphQLError
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import get_current_span
 from strawberry.types.execution import ExecutionContext
 
@@ -71,28 +72,28 @@ class Mutation:
 
 
 @strawberry.type
-class Subscription:
-    @strawberry.subscription
-    async def spans(self, count: int = 2) -> AsyncIterator["Event"]:
-        for _ in range(count):
-            yield Event()
-
-    @strawberry.subscription
-    async def breaking(self) -> AsyncIterator["Event"]:
-        yield Event()
-        raise RuntimeError("hunter2")
-
-    @strawberry.subscription
-    async def missing(self) -> AsyncIterator["Event"]:
-        raise NotFound("no such station")
-        yield Event()
-
-
-@strawberry.type
 class Event:
     @strawberry.field
     def span(self) -> str:
         return format(get_current_span().get_span_context().span_id, "016x")
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def spans(self, count: int = 2) -> AsyncIterator[Event]:
+        for _ in range(count):
+            yield Event()
+
+    @strawberry.subscription
+    async def breaking(self) -> AsyncIterator[Event]:
+        yield Event()
+        raise RuntimeError("hunter2")
+
+    @strawberry.subscription
+    async def missing(self) -> AsyncIterator[Event]:
+        raise NotFound("no such station")
+        yield Event()
 
 
 class Schema(strawberry.Schema):
@@ -128,10 +129,20 @@ class Traced:
         return span
 
 
+class EventsAlone(Sampler):
+    """What a ratio may come to."""
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *args: Any, **given: Any) -> SamplingResult:
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if name == "subscription event" else Decision.DROP)
+
+    def get_description(self) -> str:
+        return "events alone"
+
+
 @contextmanager
-def providing() -> Iterator[tuple[Collector, TracerProvider]]:
+def providing(sampler: Sampler | None = None) -> Iterator[tuple[Collector, TracerProvider]]:
     with collecting() as collector:
-        provider = TracerProvider(shutdown_on_exit=False)
+        provider = TracerProvider(sampler, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{collector.endpoint}/v1/traces")))
         yield collector, provider
         provider.shutdown()
@@ -334,10 +345,18 @@ async def test_a_caller_who_is_not_understood_is_no_parent(traced: Traced, trace
 
 
 async def test_what_the_caller_does_not_record_is_not_recorded_here(traced: Traced) -> None:
-    answer = await traced.answer("mutation { fail }", carrier={"traceparent": UNSAMPLED})
+    for query in ("mutation { fail }", "subscription { spans { span } }", "subscription { breaking { span } }"):
+        assert await traced.answers(query, carrier={"traceparent": UNSAMPLED})
 
-    assert answer.errors
     assert traced.spans() == []
+
+
+async def test_a_sample_of_the_events_is_one_of_its_own() -> None:
+    with providing(sampler=ParentBased(EventsAlone())) as (collector, provider):
+        traced = Traced(collector, provider)
+        await traced.answers("subscription { spans { span } }")
+
+        assert [span.name for span in traced.spans()] == ["subscription event"] * 2
 
 
 def test_only_what_is_of_the_trace_is_taken_from_the_headers() -> None:
