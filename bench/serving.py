@@ -37,6 +37,11 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def wanted_s(self) -> float:
+        """Time on its core, and time that it waited for it while others had it."""
+        on_core_ns, waited_ns, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return (int(on_core_ns) + int(waited_ns)) / 1e9
+
     def memory_kib(self) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):

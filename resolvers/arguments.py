@@ -1,6 +1,6 @@
 """From what a client wrote to what the domain takes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,10 @@ def optional_id(given: strawberry.ID | None, argument: str) -> UUID | None:
     return None if given is None else row_id(given, argument)
 
 
-def changes(given: Any) -> dict[str, Any]:
+def changes(given: Any, *, never_null: Collection[str] = ()) -> dict[str, Any]:
     """The fields of an update that the client wrote, `null` among them; `Maybe` tells those from the absent ones."""
-    return {name: value.value for name, value in vars(given).items() if value is not None}
+    changed = {name: value.value for name, value in vars(given).items() if value is not None}
+    for name in never_null:
+        if changed.get(name, ...) is None:
+            raise Invalid(f"{name} cannot be null", field=f"input.{name}")
+    return changed

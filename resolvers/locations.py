@@ -21,7 +21,7 @@ class CreateLocationInput:
 
 @strawberry.input(description="What changes of a charging site; what is absent stays, null clears.")
 class UpdateLocationInput:
-    name: Maybe[str]
+    name: Maybe[str | None]
     address: Maybe[str | None]
     city: Maybe[str | None]
     postal_code: Maybe[str | None]
@@ -48,7 +48,7 @@ async def create(info: Info, input: CreateLocationInput) -> locations.Location:
 
 async def update(info: Info, id: strawberry.ID, input: UpdateLocationInput) -> locations.Location:
     async with info.context.write() as work:
-        return await locations.update(work, location_id=row_id(id), **changes(input))
+        return await locations.update(work, location_id=row_id(id), **changes(input, never_null=("name",)))
 
 
 async def delete(info: Info, id: strawberry.ID) -> locations.Location:

@@ -54,7 +54,7 @@ class UpdateStationInput:
     name: Maybe[str | None]
     location_id: Maybe[strawberry.ID | None]
     password: Maybe[str | None]
-    registration: Maybe[Registration]
+    registration: Maybe[Registration | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def register(info: Info, input: RegisterStationInput) -> stations.Station:
 
 
 async def update(info: Info, id: strawberry.ID, input: UpdateStationInput) -> stations.Station:
-    changed = changes(input)
+    changed = changes(input, never_null=("registration",))
     if "location_id" in changed:
         changed["location_id"] = optional_id(changed["location_id"], "input.locationId")
     async with info.context.write() as work:

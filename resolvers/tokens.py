@@ -28,9 +28,9 @@ class CreateTokenInput:
 
 @strawberry.input(description="What changes of a token; what is absent stays, null clears.")
 class UpdateTokenInput:
-    uid: Maybe[str]
-    type: Maybe[TokenType]
-    status: Maybe[TokenStatus]
+    uid: Maybe[str | None]
+    type: Maybe[TokenType | None]
+    status: Maybe[TokenStatus | None]
     expires_at: Maybe[datetime | None]
     group_uid: Maybe[str | None] = strawberry.field(name="group", default=None)
     contract_id: Maybe[str | None]
@@ -54,7 +54,7 @@ async def create(info: Info, input: CreateTokenInput) -> tokens.Token:
 
 async def update(info: Info, id: strawberry.ID, input: UpdateTokenInput) -> tokens.Token:
     async with info.context.write() as work:
-        return await tokens.update(work, token_id=row_id(id), **changes(input))
+        return await tokens.update(work, token_id=row_id(id), **changes(input, never_null=("uid", "type", "status")))
 
 
 async def delete(info: Info, id: strawberry.ID) -> tokens.Token:

@@ -94,7 +94,7 @@ def _part(name: str, argument: GraphQLArgument, node: ValueNode | None) -> Const
         if isinstance(node, VariableNode):
             return Variable(out, node.name.value, not is_non_null_type(argument.type))
         value = coerce_input_literal(node, argument.type) if _is_timeless(argument.type) else Undefined
-    except Exception:  # noqa: BLE001  # said when it is executed
+    except Exception:  # said when it is executed
         return None
     return None if value is Undefined else Constant(out, value)
 

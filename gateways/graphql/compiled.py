@@ -8,14 +8,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from keyword import iskeyword
 from textwrap import indent
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from graphql import GraphQLScalarType, Undefined, is_non_null_type
 
+from gateways.graphql.completion import SETTLED, CompleteAt, gathered, settle
+from gateways.graphql.fields import Attribute, Field, Typename
 from gateways.graphql.leaves import CHECKS, ORDINARY, SURPRISE, completes, is_strawberry_enum, member_names
-from gateways.graphql.selections import NOTHING, SETTLED, Attribute, CompleteAt, Field, Selection, Typename, gathered
-from gateways.graphql.selections import settle as settle_all
 
+NOTHING: Final = object()
 SHAPES_REMEMBERED = 512
 Given = dict[str, Any]
 
@@ -77,19 +78,19 @@ if v{n} is None{not_null}:
 """
 
 
-def compiled(selection: Selection) -> CompleteAt:
+def compiled(fields: list[Field], resume: Callable[..., Any]) -> CompleteAt:
     given: Given = {
-        "resume": selection.resume,
+        "resume": resume,
         "gathered": gathered,
-        "settle": settle_all,
+        "settle": settle,
         "NOTHING": NOTHING,
         "SETTLED": SETTLED,
         "ORDINARY": ORDINARY,
         "SURPRISE": SURPRISE,
         "Undefined": Undefined,
     }
-    body = "".join(_blocks(selection.fields, given))
-    results = ", ".join(f"k{n}: v{n}" for n in range(len(selection.fields)))
+    body = "".join(_blocks(fields, given))
+    results = ", ".join(f"k{n}: v{n}" for n in range(len(fields)))
     return _made(FUNCTION.format(given=", ".join(given), body=indent(body, " " * 16), results=results))(**given)
 
 

@@ -19,7 +19,6 @@ from graphql import (
     value_from_ast_untyped,
 )
 from prometheus_client import Counter, Gauge
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gateways.graphql.limits import INVALID, Limits, Refused, too_much, wrong
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 Kind = Literal["query", "mutation", "subscription"]
 Value = TypeVar("Value")
 
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES = (*specified_rules, OneOfInputValidationRule)
 ERRORS_MAX = 20  # nobody reads more, and each is looked for
 REFUSALS_MAX = 256
 READING = 25  # what the smallest text costs that was not seen before

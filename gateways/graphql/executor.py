@@ -21,8 +21,10 @@ from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from gateways.graphql.completion import SETTLED
+from gateways.graphql.fields import GUARDED
 from gateways.graphql.plans import INCREMENTAL, Plan, Variant
-from gateways.graphql.selections import GUARDED, SETTLED, Selection
+from gateways.graphql.selections import Selection
 
 
 class Forkable(Protocol):
@@ -185,7 +187,6 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 return_type, field_details_list, path, result, position_context
             )
         return self.selection(return_type, field_details_list).complete(self, result, path)
-
 
     def execute_field(
         self,

@@ -156,7 +156,7 @@ def _list(item_type: GraphQLOutputType) -> Complete | None:
             completed = at_once(values)
             if completed is None:
                 completed = [*map(complete_item, values)]
-        except Exception:  # noqa: BLE001  # graphql-core says which item it was, and how
+        except Exception:  # graphql-core says which item it was, and how
             return SURPRISE
         return SURPRISE if id(SURPRISE) in map(id, completed) else completed
 

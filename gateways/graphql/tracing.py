@@ -103,12 +103,13 @@ def _end(span: Span, reached: Answer | Subscription) -> None:
     if not span.is_recording():
         return
     errors = reached.errors if isinstance(reached, Answer) else None
-    span.set_attribute(OUTCOME, outcome_of(errors))
+    attributes: dict[str, str | int] = {OUTCOME: outcome_of(errors)}
     if reached.extensions and (cost := reached.extensions.get("cost")):
-        span.set_attribute(COST, cost["requested"])
+        attributes[COST] = cost["requested"]
     if fault := _fault(errors or ()):
-        span.set_attribute(ERROR_TYPE, outcome_of([fault]))
+        attributes[ERROR_TYPE] = outcome_of([fault])
         span.set_status(Status(StatusCode.ERROR, fault.message))
+    span.set_attributes(attributes)
 
 
 def _attributes(operation: Operation) -> dict[str, str]:

@@ -110,6 +110,40 @@ async def test_an_id_that_is_none_is_named(acme: Tester, query: str, named: str)
     assert "'x'" in error.message
 
 
+NOBODY = "018f0000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("update", "given", "field"),
+    [
+        ("updateStation", "UpdateStationInput", "registration"),
+        ("updateToken", "UpdateTokenInput", "uid"),
+        ("updateToken", "UpdateTokenInput", "type"),
+        ("updateToken", "UpdateTokenInput", "status"),
+        ("updateLocation", "UpdateLocationInput", "name"),
+    ],
+)
+async def test_what_may_be_left_out_and_not_be_null_is_named(acme: Tester, update: str, given: str, field: str) -> None:
+    literal = f'mutation {{ {update}(id: "{NOBODY}", input: {{{field}: null}}) {{ id }} }}'
+    variable = f'mutation ($input: {given}!) {{ {update}(id: "{NOBODY}", input: $input) {{ id }} }}'
+
+    for answer in (await acme.answer(literal), await acme.answer(variable, {"input": {field: None}})):
+        (error,) = answer.errors or []
+        assert error.message == f"{field} cannot be null"
+        assert error.extensions == {"code": "INVALID", "field": f"input.{field}"}
+
+
+async def test_a_null_in_a_one_of_is_told_in_graphqls_words(acme: Tester) -> None:
+    literal = 'mutation { sendCommand(stationId: "x", command: {reset: null}) { id } }'
+    variable = 'mutation ($command: StationCommand!) { sendCommand(stationId: "x", command: $command) { id } }'
+
+    for answer in (await acme.answer(literal), await acme.answer(variable, {"command": {"reset": None}})):
+        assert answer.errors
+        for error in answer.errors:
+            assert (error.extensions or {})["code"] == "INVALID"
+            assert "Maybe" not in error.message
+
+
 async def test_a_reader_who_is_too_slow_is_told_to_begin_again(acme: Tester) -> None:
     from domain.bus import Bus, Message, Topic
     from domain.points import news

@@ -187,8 +187,14 @@ async def received(socket: ClientConnection) -> Any:
 
 @pytest.fixture
 async def server(anyio_backend: str) -> AsyncIterator[Server]:
+    async with serving(Engine(a_schema())) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(engine: Engine) -> AsyncIterator[Server]:
     view = GraphQLView(
-        Engine(a_schema()),
+        engine,
         authenticate=authenticate,
         context=Caller,
         rights=rights,

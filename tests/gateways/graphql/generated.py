@@ -63,7 +63,7 @@ GOOD: dict[Any, list[Any]] = {
     strawberry.scalars.JSON: [{"a": [1, None]}, [], "text", 0],
     Picky: [1, 2, "three"],
 }
-BAD = [
+BAD: list[Any] = [
     None,
     "wrong",
     2**31,
@@ -138,6 +138,9 @@ def yielded(values: list[Any]) -> Iterator[Any]:
 
 class Items(list[Any]):
     pass
+
+
+ITERABLES: list[Callable[[list[Any]], Any]] = [yielded, one_by_one, tuple, Items, iter]
 
 
 def found(value: Any) -> Any:
@@ -267,7 +270,7 @@ class World:
                 return Late(self.value(shape), self.random.randrange(3), self.random.random() < 0.5)
             case 3 | 4 if isinstance(shape.kind, Shape):
                 values = [self.value(shape.kind) for _ in range(self.random.randrange(3))]
-                return Lazy(values, self.random.choice([yielded, one_by_one, tuple, Items, iter]))
+                return Lazy(values, self.random.choice(ITERABLES))
             case 5:
                 return self.thing(self.random.choice([one for one in self.types if one.is_object]))
             case _:
@@ -328,22 +331,38 @@ def _asked(name: str, shape: Shape) -> Any:
     def resolve(self: Any, info: Info, number: Any = 3, moods: Any = None, when: Any = None) -> Any:
         read = self.read(name)
         if type(read) is str:
-            path = info.path.as_list()  # type: ignore[attr-defined]
-            return f"{read} {number} {moods} {when} {path} {len(info.field_nodes)} {info.variable_values}"
+            raw = info._raw_info
+            return f"{read} {number} {moods} {when} {raw.path} {len(raw.field_nodes)} {raw.variable_values}"
         return read
 
     resolve.__annotations__ = {
         "info": Info,
         "number": int | None,
-        "moods": list[MOOD] | None,
+        "moods": list[Mood] | None,
         "when": datetime | None,
         "return": shape.annotation,
     }
     return resolve
 
 
-CONDITIONS = ["", "", "", "@include(if: $on)", "@skip(if: $off)", "@skip(if: $on)", "@include(if: false)", "@skip(if: false)"]
-ARGUMENTS = ["", "(number: 5)", "(number: $number)", "(moods: [CALM, ANGRY])", "(moods: ANGRY, when: $when)", "(number: null)"]
+CONDITIONS = [
+    "",
+    "",
+    "",
+    "@include(if: $on)",
+    "@skip(if: $off)",
+    "@skip(if: $on)",
+    "@include(if: false)",
+    "@skip(if: false)",
+]
+ARGUMENTS = [
+    "",
+    "(number: 5)",
+    "(number: $number)",
+    "(moods: [CALM, ANGRY])",
+    "(moods: ANGRY, when: $when)",
+    "(number: null)",
+]
 VARIABLES = {"on": "Boolean!", "off": "Boolean = false", "number": "Int", "when": "DateTime"}
 
 
@@ -373,7 +392,7 @@ class Author:
 
     def _part(self, drawn: Drawn, depth: int) -> str:
         chance = self._random.random()
-        if chance < 0.1 or not drawn.is_object and chance < 0.2:
+        if chance < 0.1 or (not drawn.is_object and chance < 0.2):
             return "__typename"
         if (not drawn.is_object and (not drawn.fields or chance < 0.6)) or (chance < 0.2 and depth > 0):
             within = self._random.choice(drawn.members)

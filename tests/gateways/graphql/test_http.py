@@ -8,7 +8,8 @@ import httpx2
 import orjson
 import pytest
 
-from tests.gateways.graphql.conftest import BODY_MAX_BYTES, Server
+from gateways.graphql import Engine, Purse
+from tests.gateways.graphql.conftest import BODY_MAX_BYTES, Server, a_schema, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -142,6 +143,16 @@ async def test_of_several_operations_the_named_one_decides_whether_a_get_may(ser
 @each_medium
 async def test_a_subscription_has_no_single_answer(server: Server, accept: str) -> None:
     assert told(await posted(server, {"query": SUBSCRIPTION}, Accept=accept)) == (406, ["INVALID"])
+
+
+@each_medium
+async def test_who_has_spent_all_is_told_when_to_come_again(anyio_backend: str, accept: str) -> None:
+    async with serving(Engine(a_schema(), purse=Purse(per_s=1, burst=50))) as poor:
+        first, *_, last = [await posted(poor, {"query": "{ name }"}, Accept=accept) for _ in range(60)]
+
+    assert data(first) == {"name": "ada"}
+    assert told(last) == (429, ["LIMIT"])
+    assert int(last.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize(
