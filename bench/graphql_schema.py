@@ -51,14 +51,21 @@ class Meter:
 @strawberry.type
 class Series:
     name: str
-    timestamps: list[datetime]
     values: list[float | None]
+
+
+@strawberry.type
+class History:
+    """As our own schema has it: one column of times for all series."""
+
+    timestamps: list[datetime]
+    series: list[Series]
 
 
 @dataclass(frozen=True)
 class Data:
     meters: list[Meter]
-    series: list[Series]
+    history: History
 
 
 def _meter(number: int) -> Meter:
@@ -75,12 +82,16 @@ def _meter(number: int) -> Meter:
 
 
 def _series(number: int) -> Series:
-    timestamps = [START + timedelta(minutes=minute) for minute in range(VALUES)]
     values = [None if minute % 100 == 99 else minute / 7 + number for minute in range(VALUES)]
-    return Series(name=f"meter/{number}", timestamps=timestamps, values=values)
+    return Series(name=f"meter/{number}", values=values)
 
 
-DATA = Data([_meter(number) for number in range(METERS)], [_series(number) for number in range(SERIES)])
+def _history() -> History:
+    timestamps = [START + timedelta(minutes=minute) for minute in range(VALUES)]
+    return History(timestamps=timestamps, series=[_series(number) for number in range(SERIES)])
+
+
+DATA = Data([_meter(number) for number in range(METERS)], _history())
 
 
 @strawberry.type
@@ -94,8 +105,8 @@ class Query:
         return DATA.meters[:first]
 
     @strawberry.field
-    def series(self) -> list[Series]:
-        return DATA.series
+    def history(self) -> History:
+        return DATA.history
 
 
 @strawberry.type
@@ -110,7 +121,7 @@ FIELDS = "id name powerW factor online kind seenAt note"
 SMALL = "query Meter($id: ID!) { meter(id: $id) { id name powerW online } }"
 SMALL_VARIABLES = {"id": "7"}
 LIST = f"{{ meters {{ {FIELDS} }} }}"
-COLUMNS = "{ series { name timestamps values } }"
+COLUMNS = "{ history { timestamps series { name values } } }"
 EVENTS = f"subscription Updates($events: Int!) {{ meterUpdates(events: $events) {{ {FIELDS} }} }}"
 
 CACHES: tuple[Callable[[], SchemaExtension], ...] = (ParserCache, ValidationCache)

@@ -3,11 +3,17 @@
 What must not be lost goes through the outbox instead.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
+
+from domain.errors import Invalid
+
+_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+_ID_PART_MAX = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +35,30 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One piece of news. Where `conflate` is set, a waiting older message of the same value is replaced by it."""
+    """One piece of news. Where `conflate` is set, a waiting older message of the same value is replaced by it.
+
+    What has no `conflate` is a fact. It is kept for a while, and whoever hears it learns its `id`: where it stands
+    among the facts of its tenant and kind.
+    """
 
     topic: Topic
     payload: bytes
     conflate: str | None = None
+    id: str | None = field(default=None, compare=False)
+
+
+def place(fact_id: str) -> tuple[int, int]:
+    """Of a fact among those of its tenant and kind; what was told later has a greater one."""
+    parts = _ID.fullmatch(fact_id)
+    found = (int(parts[1]), int(parts[2])) if parts else (-1, -1)
+    if not 0 <= max(found) <= _ID_PART_MAX:
+        raise Invalid(f"after {fact_id!r} is no id of an event", field="after")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """News may have been missed (the line to Redis was down): look again."""
+    """News may have been missed: look again."""
 
 
 class Overflowed(Exception):
@@ -49,7 +69,8 @@ class Ear(Protocol):
     """A bounded queue on one or more topics, for one reader.
 
     Iterating ends with `Overflowed` when it was too slow, and without an error when the bus stops. At most one `Gap`
-    waits at a time; a message whose topic and `conflate` wait already takes the older one's place.
+    waits at a time; a message whose topic and `conflate` wait already takes the older one's place. A lost line costs
+    facts nothing as long as they are kept; where they are not, and for whatever is conflated, there is a `Gap`.
     """
 
     def __aiter__(self) -> AsyncIterator[Message | Gap]: ...
@@ -62,9 +83,19 @@ class Bus(Protocol):
         """Sent in order, which is kept within a topic. Raises `domain.errors.Unavailable` when the line is down."""
         ...
 
-    def listen(self, *topics: Topic, limit: int = 256) -> AbstractAsyncContextManager[Ear]:
+    def listen(self, *topics: Topic, limit: int = 256, after: str | None = None) -> AbstractAsyncContextManager[Ear]:
         """On entering, the subscription exists: whatever is published afterwards is heard once, or as a `Gap`.
 
-        Raises `domain.errors.Unavailable` when that is not confirmed in time.
+        With `after`, the id of a fact of the first topic's kind, what came after that is heard first, as by `replay`,
+        and then the news, each fact once. Raises `domain.errors.Unavailable` when the subscription is not confirmed
+        in time, and `Invalid` for what is no id.
+        """
+        ...
+
+    def replay(self, *topics: Topic, after: str) -> AsyncIterator[Message | Gap]:
+        """The facts of these topics (of one kind) that came after the one with that id, in order.
+
+        Where they are not all kept any more (nor the one with that id), it ends with a `Gap`. Raises `Invalid` for
+        what is no id, and `Unavailable`.
         """
         ...

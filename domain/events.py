@@ -16,6 +16,11 @@ from pydantic import TypeAdapter
 from domain.bus import Message, Topic
 
 _REGISTER: dict[str, type["Event"]] = {}
+_KINDS: set[str] = set()
+
+
+class UnknownEvent(Exception):
+    """Told by a process of another version, which has events that this one has not, or other fields of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ class Event:
         if cls.__name__ in _REGISTER:
             raise TypeError(f"two events are called {cls.__name__}")
         _REGISTER[cls.__name__] = cls
+        if hasattr(cls, "kind"):
+            _KINDS.add(cls.kind)
 
     def topic(self, tenant_id: UUID) -> Topic:
         return Topic(tenant_id, self.kind, None if self.key is None else str(getattr(self, self.key)))
@@ -61,16 +68,25 @@ class Envelope:
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
+        """Raises `UnknownEvent`."""
         raw = orjson.loads(payload)
-        return cls(
-            id=UUID(raw["id"]),
-            tenant_id=UUID(raw["tenant_id"]),
-            at=datetime.fromisoformat(raw["at"]),
-            event=_adapter(raw["type"]).validate_python(raw["event"], strict=False),
-        )
+        try:
+            return cls(
+                id=UUID(raw["id"]),
+                tenant_id=UUID(raw["tenant_id"]),
+                at=datetime.fromisoformat(raw["at"]),
+                event=_adapter(raw["type"]).validate_python(raw["event"], strict=False),
+            )
+        except (KeyError, ValueError) as error:
+            raise UnknownEvent(f"{raw.get('type')} is not known here") from error
 
     def message(self) -> Message:
         return Message(self.event.topic(self.tenant_id), self.encode())
+
+
+def is_kind_of_facts(kind: str) -> bool:
+    """Whether events are told on such a topic, and nothing that is conflated."""
+    return kind in _KINDS
 
 
 def event_type(name: str) -> type[Event]:

@@ -1,4 +1,6 @@
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -153,9 +155,26 @@ def session(root: Command, info: Info) -> Awaitable[sessions.Session | None] | N
     return None
 
 
-async def updates(info: Info, command_id: strawberry.ID | None = None) -> AsyncGenerator[Command, None]:
+class CommandUpdate:
+    """An order as it is at delivery, and what event told of it."""
+
+    def __init__(self, command: Command, event_id: str | None = None) -> None:
+        self.command = command
+        self.event_id = event_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.command, name)
+
+
+def event_id(root: Command | CommandUpdate) -> str | None:
+    return root.event_id if isinstance(root, CommandUpdate) else None
+
+
+async def updates(
+    info: Info, command_id: strawberry.ID | None = None, after: strawberry.ID | None = None
+) -> AsyncGenerator[CommandUpdate, None]:
     watch = CommandWatch(info.context, optional_id(command_id, "commandId"))
-    return live(info.context, [watch.topic], look=watch.look, translate=watch.translate)
+    return live(info.context, await watch.topics(), watch, after=after)
 
 
 class CommandWatch:
@@ -165,10 +184,16 @@ class CommandWatch:
         self._context = context
         self._wanted = command_id
         self._unfinished: set[UUID] = set()
-        key = None if command_id is None else str(command_id)
-        self.topic = Topic(context.caller.tenant_id, commands.CommandChanged.kind, key)
 
-    async def look(self) -> AsyncGenerator[Command, None]:
+    async def topics(self) -> list[Topic]:
+        """Raises `NotFound` for an order that does not exist."""
+        async with self._context.read() as work:
+            if self._wanted is not None:
+                await commands.by_id(work, self._wanted)
+        key = None if self._wanted is None else str(self._wanted)
+        return [Topic(self._context.caller.tenant_id, commands.CommandChanged.kind, key)]
+
+    async def look(self) -> AsyncGenerator[CommandUpdate, None]:
         """The one that was asked for; else those without an end, and those that have got one unseen."""
         async with self._context.read() as work:
             if self._wanted is not None:
@@ -180,18 +205,25 @@ class CommandWatch:
         for command in found:
             yield self._seen(command)
 
-    async def translate(self, news: Message) -> Sequence[Command]:
+    async def resume(self, _since: datetime | None) -> Sequence[CommandUpdate]:
+        """All that it shows is facts."""
+        async with aclosing(self.look()) as looked:
+            async for _ in looked:
+                pass
+        return ()
+
+    async def translate(self, news: Message) -> Sequence[CommandUpdate]:
         """The command is read at delivery; with its station it may be gone."""
         event = Envelope.decode(news.payload).event
         if not isinstance(event, commands.CommandChanged):
             return ()
         async with self._context.read() as work:
             found = await commands.by_ids(work, [event.command_id])
-        return [self._seen(command) for command in found]
+        return [self._seen(command, news.id) for command in found]
 
-    def _seen(self, command: Command) -> Command:
+    def _seen(self, command: Command, event_id: str | None = None) -> CommandUpdate:
         if command.completed_at is None:
             self._unfinished.add(command.id)
         else:
             self._unfinished.discard(command.id)
-        return command
+        return CommandUpdate(command, event_id)

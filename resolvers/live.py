@@ -1,52 +1,142 @@
 """Listen, then look, then stream: the only subscription machinery.
 
-The subscription is registered before the first look, so what changes in between is heard afterwards. After a gap in
-the news it looks again; who is too slow for a bounded queue is told to subscribe again (`RESYNC`), never left behind
-in silence.
+The subscription is registered before the first look, so what changes in between is heard afterwards. Whoever names the
+event that they have heard last is told what came after it instead of the first look. After a gap in the news it looks
+again; who is too slow for a bounded queue is told to subscribe again (`RESYNC`), never left behind in silence.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from prometheus_client import Counter
 
 from domain.actor import Actor
-from domain.bus import Bus, Gap, Message, Overflowed, Topic
+from domain.bus import Bus, Gap, Message, Overflowed, Topic, place
 from domain.credentials import CredentialRevoked
 from domain.errors import Resync, Unauthenticated
-from resolvers.context import Context
+from domain.events import UnknownEvent
+from resolvers.context import Context, Part
 
+Item_co = TypeVar("Item_co", covariant=True)
 Item = TypeVar("Item")
 
+_TIME_MAX_S = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()  # who names a later event has heard of none
 
-async def live(
-    context: Context,
-    topics: Sequence[Topic],
-    *,
-    look: Callable[[], AsyncGenerator[Item, None]],
-    translate: Callable[[Message], Awaitable[Iterable[Item]]],
+UNKNOWN = Counter("voltgraph_live_unknown_events", "Events of other versions that no subscriber here could be told of")
+
+
+class Watch(Protocol[Item_co]):
+    """One subscription's view of the news. It holds no Work while an item is on its way to the reader."""
+
+    def look(self) -> AsyncGenerator[Item_co, None]:
+        """What is true now. After a gap also what has ended since: it knows what it has shown."""
+        ...
+
+    def resume(self, since: datetime | None) -> Awaitable[Iterable[Item_co]]:
+        """In place of a look: what has changed since that is no fact; without a time nothing. It knows afterwards what
+        it would know of a look."""
+        ...
+
+    def translate(self, news: Message) -> Awaitable[Iterable[Item_co]]:
+        """What a piece of news means to this listener."""
+        ...
+
+
+def live(
+    context: Context, topics: Sequence[Topic], watch: Watch[Item], *, after: str | None = None
 ) -> AsyncGenerator[Item, None]:
-    """`look` tells what is true now, `translate` what a piece of news means to this listener.
+    """`after` is the id of an event that is told on the first of the topics. Raises `Invalid` where it is none.
 
-    `look` is repeated after a gap, when it must also tell of what has ended since: it knows what it has shown.
-    Neither holds a Work while an item is on its way to the reader. It ends when the caller's credential is revoked.
+    Ends when the caller's credential is revoked.
     """
-    async with context.port(Bus).listen(*topics, *_revocation(context.caller)) as ear:  # type: ignore[type-abstract]
-        async with aclosing(look()) as seen:
-            async for item in seen:
+    if context.part is Part.NEWS:
+        return _news(context, topics, watch)
+    after = context.after or after
+    if after is not None:
+        place(after)
+    begin = _joined if context.part is Part.JOIN else _whole
+    return begin(context, topics, watch, after)
+
+
+async def _whole(
+    context: Context, topics: Sequence[Topic], watch: Watch[Item], after: str | None
+) -> AsyncGenerator[Item, None]:
+    async with _bus(context).listen(*topics, *_revocation(context.caller), after=after) as ear:
+        context.listening()
+        async with aclosing(_first(watch, after)) as items:
+            async for item in items:
                 yield item
-        try:
-            async for news in ear:
-                if isinstance(news, Gap):
-                    async with aclosing(look()) as seen:
-                        async for item in seen:
-                            yield item
-                elif news.topic.kind == CredentialRevoked.kind:
-                    raise Unauthenticated("the credential was revoked")
-                else:
-                    for item in await translate(news):
+        async with aclosing(_told(ear, watch)) as items:
+            async for item in items:
+                yield item
+
+
+async def _joined(
+    context: Context, topics: Sequence[Topic], watch: Watch[Item], after: str | None
+) -> AsyncGenerator[Item, None]:
+    """Whoever asks for this part hears the news already."""
+    async with aclosing(_first(watch, after)) as items:
+        async for item in items:
+            yield item
+    if after is not None:
+        facts = [topic for topic in topics if topic.kind == topics[0].kind]
+        async with aclosing(_told(_bus(context).replay(*facts, after=after), watch)) as items:
+            async for item in items:
+                yield item
+
+
+async def _news(context: Context, topics: Sequence[Topic], watch: Watch[Item]) -> AsyncGenerator[Item, None]:
+    async with _bus(context).listen(*topics) as ear:
+        context.listening()
+        await watch.resume(None)
+        async with aclosing(_told(ear, watch)) as items:
+            async for item in items:
+                yield item
+
+
+async def _first(watch: Watch[Item], after: str | None) -> AsyncGenerator[Item, None]:
+    if after is not None:
+        for item in await watch.resume(_time_of(after)):
+            yield item
+        return
+    async with aclosing(watch.look()) as items:
+        async for item in items:
+            yield item
+
+
+async def _told(news: AsyncIterable[Message | Gap], watch: Watch[Item]) -> AsyncGenerator[Item, None]:
+    try:
+        async for one in news:
+            if isinstance(one, Gap):
+                async with aclosing(_first(watch, None)) as items:
+                    async for item in items:
                         yield item
-        except Overflowed:
-            raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
+            elif one.topic.kind == CredentialRevoked.kind:
+                raise Unauthenticated("the credential was revoked")
+            else:
+                for item in await _translated(watch, one):
+                    yield item
+    except Overflowed:
+        raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
+
+
+async def _translated(watch: Watch[Item], news: Message) -> Iterable[Item]:
+    try:
+        return await watch.translate(news)
+    except UnknownEvent:
+        UNKNOWN.inc()
+        return ()
+
+
+def _bus(context: Context) -> Bus:
+    return context.port(Bus)  # type: ignore[type-abstract]
+
+
+def _time_of(fact_id: str) -> datetime:
+    """When it was told, by Redis's clock."""
+    return datetime.fromtimestamp(min(place(fact_id)[0] / 1000, _TIME_MAX_S), UTC)
 
 
 def _revocation(caller: Actor) -> list[Topic]:

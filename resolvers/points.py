@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 
 import strawberry
@@ -78,7 +79,7 @@ def _reading(given: ReadingInput) -> Reading:
 
 async def updates(info: Info, addresses: list[str] | None = None) -> AsyncGenerator[PointUpdate, None]:
     watch = PointWatch(info.context, addresses)
-    return live(info.context, await watch.topics(), look=watch.look, translate=watch.translate)
+    return live(info.context, await watch.topics(), watch)
 
 
 class PointWatch:
@@ -108,6 +109,13 @@ class PointWatch:
         async for rows in every_page(self._context, points.listed):
             for update in await self._shown(rows):
                 yield update
+
+    async def resume(self, _since: datetime | None) -> Sequence[PointUpdate]:
+        """There is no fact to go on from; what it looked at, nothing older follows."""
+        async with aclosing(self.look()) as looked:
+            async for _ in looked:
+                pass
+        return ()
 
     async def translate(self, news: Message) -> Sequence[PointUpdate]:
         return list(self._updates.read(news))

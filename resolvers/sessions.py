@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,6 +68,12 @@ class SessionUpdate:
 
     kind: SessionUpdateKind
     session: Session
+    event_id: str | None = None
+
+    @property
+    def latest_of(self) -> str | None:
+        """What a newer one makes worthless."""
+        return str(self.session.id) if self.kind is SessionUpdateKind.METERED else None
 
 
 async def listed(
@@ -119,10 +126,13 @@ def token(root: Session, info: Info) -> Awaitable[tokens.Token | None] | None:
 
 
 async def updates(
-    info: Info, session_id: strawberry.ID | None = None, station_id: strawberry.ID | None = None
+    info: Info,
+    session_id: strawberry.ID | None = None,
+    station_id: strawberry.ID | None = None,
+    after: strawberry.ID | None = None,
 ) -> AsyncGenerator[SessionUpdate, None]:
     watch = SessionWatch(info.context, optional_id(session_id, "sessionId"), optional_id(station_id, "stationId"))
-    return live(info.context, await watch.topics(), look=watch.look, translate=watch.translate)
+    return live(info.context, await watch.topics(), watch, after=after)
 
 
 class SessionWatch:
@@ -135,10 +145,12 @@ class SessionWatch:
         self._running: set[UUID] = set()
 
     async def topics(self) -> list[Topic]:
-        """News is told by station."""
+        """News is told by station. Raises `NotFound` for a session or a station that does not exist."""
         station_id = self._station_id
-        if self._session_id is not None:
-            async with self._context.read() as work:
+        async with self._context.read() as work:
+            if station_id is not None:
+                await stations.by_id(work, station_id)
+            if self._session_id is not None:
                 station_id = (await sessions.by_id(work, self._session_id)).station_id
         key = None if station_id is None else str(station_id)
         tenant_id = self._context.caller.tenant_id
@@ -159,6 +171,13 @@ class SessionWatch:
             for update in self._shown(SessionUpdateKind.SNAPSHOT, await self._read(ids)):
                 yield update
 
+    async def resume(self, since: datetime | None) -> Sequence[SessionUpdate]:
+        """Of those that go on, the ones that were heard of since: meter values are no facts."""
+        async with aclosing(self.look()) as looked:
+            going_on = [update.session async for update in looked if update.session.ended_at is None]
+        metered = [session for session in going_on if since is not None and session.updated_at > since]
+        return [SessionUpdate(SessionUpdateKind.METERED, session) for session in metered]
+
     async def translate(self, news: Message) -> Sequence[SessionUpdate]:
         """The charge is read at delivery: of conflated news only the last is delivered, and it tells no values."""
         if news.topic.kind == sessions.METERED:
@@ -170,7 +189,7 @@ class SessionWatch:
             kind, session_id = KINDS[type(event)], event.session_id
         if self._session_id not in (None, session_id):
             return ()
-        return self._shown(kind, await self._read([session_id]))
+        return self._shown(kind, await self._read([session_id]), news.id)
 
     async def _going_on(self, work: Work, request: PageRequest) -> Page[Session]:
         return await sessions.listed(work, request, station_id=self._station_id, status=RUNNING)
@@ -180,11 +199,13 @@ class SessionWatch:
         async with self._context.read() as work:
             return await sessions.by_ids(work, ids)
 
-    def _shown(self, kind: SessionUpdateKind, found: Iterable[Session]) -> list[SessionUpdate]:
+    def _shown(
+        self, kind: SessionUpdateKind, found: Iterable[Session], event_id: str | None = None
+    ) -> list[SessionUpdate]:
         shown = [session for session in found if self._station_id in (None, session.station_id)]
         for session in shown:
             if session.ended_at is None:
                 self._running.add(session.id)
             else:
                 self._running.discard(session.id)
-        return [SessionUpdate(kind, session) for session in shown]
+        return [SessionUpdate(kind, session, event_id) for session in shown]

@@ -66,6 +66,7 @@ class StatusUpdate:
     connector_number: int | None
     status: StationStatus
     at: datetime
+    event_id: str | None = None
 
 
 async def listed(
@@ -150,10 +151,10 @@ async def last_seen_at(root: stations.Station, info: Info) -> datetime | None:
 
 
 async def status_updates(
-    info: Info, station_ids: list[strawberry.ID] | None = None
+    info: Info, station_ids: list[strawberry.ID] | None = None, after: strawberry.ID | None = None
 ) -> AsyncGenerator[StatusUpdate, None]:
     watch = StatusWatch(info.context, None if station_ids is None else row_ids(station_ids, "stationIds"))
-    return live(info.context, watch.topics(), look=watch.look, translate=watch.translate)
+    return live(info.context, await watch.topics(), watch, after=after)
 
 
 class StatusWatch:
@@ -164,7 +165,12 @@ class StatusWatch:
         self._tenant_id = context.caller.tenant_id
         self._wanted = None if station_ids is None else frozenset(station_ids)
 
-    def topics(self) -> list[Topic]:
+    async def topics(self) -> list[Topic]:
+        """Where news is told of them; raises `NotFound` where one does not exist."""
+        for ids in in_parts(sorted(self._wanted or ())):
+            await self._all_exist(ids)
+        async with self._context.read():  # whoever may not look is told so at once
+            pass
         kind = stations.StationEvent.kind
         if self._wanted is None or len(self._wanted) > TOPICS_MAX:
             return [Topic(self._tenant_id, kind)]
@@ -180,6 +186,17 @@ class StatusWatch:
         async for rows in every_page(self._context, stations.listed):
             for update in await self._all_of([station.id for station in rows]):
                 yield update
+
+    async def resume(self, _since: datetime | None) -> Sequence[StatusUpdate]:
+        """All that it shows is facts."""
+        return ()
+
+    async def _all_exist(self, station_ids: Sequence[UUID]) -> None:
+        async with self._context.read() as work:
+            found = {station.id for station in await stations.by_ids(work, station_ids)}
+        missing = next((station_id for station_id in station_ids if station_id not in found), None)
+        if missing is not None:
+            raise NotFound(f"Station {missing} does not exist", id=str(missing))
 
     async def _all_of(self, station_ids: Sequence[UUID]) -> list[StatusUpdate]:
         async with self._context.read() as work:
@@ -200,8 +217,9 @@ class StatusWatch:
                 return ()
         if isinstance(event, stations.StationStatusChanged):
             status = StationStatus(event.status)
-            return (StatusUpdate(station, event.evse_number, event.connector_number, status, event.status_at),)
-        return (StatusUpdate(station, None, None, station.status, told.at),)
+            where = event.evse_number, event.connector_number
+            return (StatusUpdate(station, *where, status, event.status_at, news.id),)
+        return (StatusUpdate(station, None, None, station.status, told.at, news.id),)
 
 
 async def _snapshot(work: Work, station_ids: Sequence[UUID]) -> list[StatusUpdate]:

@@ -7,9 +7,10 @@ import strawberry
 from domain import commands
 from domain.commands import CommandKind, CommandStatus
 from resolvers import commands as door
+from schema import limits
 from schema.scalars import JSON
 from schema.stations import Station
-from schema.view import answer, attribute, stream, view
+from schema.view import EVENT_ID, answer, attribute, stream, view
 
 if TYPE_CHECKING:
     from schema.sessions import Session
@@ -34,6 +35,9 @@ class Command:
     session: Annotated["Session", strawberry.lazy("schema.sessions")] | None = answer(
         door.session, "The charge that it ended, or that came of it as soon as the station has told of one."
     )
+    event_id: strawberry.ID | None = answer(
+        door.event_id, f"Of an item of `commandUpdates`. {EVENT_ID}", cost=limits.NOTHING
+    )
 
 
 @strawberry.type
@@ -46,5 +50,7 @@ class CommandMutation:
 @strawberry.type
 class CommandSubscription:
     command_updates: AsyncGenerator[Command, None] = stream(
-        door.updates, "An order as it is, then every change; where none is named, all that have no end yet."
+        door.updates,
+        "An order as it is, then every change; where none is named, all that have no end yet. With `after`, an "
+        "`eventId`, what came since in place of the first look.",
     )

@@ -1,5 +1,6 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from operator import attrgetter
 
 import strawberry
 
@@ -81,5 +82,7 @@ class PointMutation:
 @strawberry.type
 class PointSubscription:
     point_updates: AsyncGenerator[PointUpdate, None] = stream(
-        door.updates, "The latest reading of each point, then every newer one; readings may be conflated."
+        door.updates,
+        "The latest reading of each point, then every newer one; readings may be conflated.",
+        conflate=attrgetter("address"),
     )

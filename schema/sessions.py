@@ -1,5 +1,6 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from operator import attrgetter
 
 import strawberry
 
@@ -11,7 +12,7 @@ from schema.commands import Command
 from schema.page import Connection
 from schema.stations import Station
 from schema.tokens import Token
-from schema.view import answer, attribute, stream, view
+from schema.view import EVENT_ID, answer, attribute, stream, view
 
 
 @view(sessions.Session)
@@ -47,6 +48,7 @@ class SessionUpdate:
 
     kind: SessionUpdateKind = attribute("What has happened; METERED may be conflated.")
     session: Session = attribute("As it is at delivery.")
+    event_id: strawberry.ID | None = attribute(EVENT_ID)
 
 
 @strawberry.type
@@ -68,5 +70,8 @@ class SessionMutation:
 @strawberry.type
 class SessionSubscription:
     session_updates: AsyncGenerator[SessionUpdate, None] = stream(
-        door.updates, "The charges that go on, then every change; of all stations where none is named."
+        door.updates,
+        "The charges that go on, then every change; of all stations where none is named. With `after`, an `eventId`, "
+        "what came since in place of the first look.",
+        conflate=attrgetter("latest_of"),
     )

@@ -10,7 +10,7 @@ from schema import limits
 from schema.locations import Location
 from schema.page import Connection
 from schema.scalars import JSON
-from schema.view import answer, attribute, stream, view
+from schema.view import EVENT_ID, answer, attribute, stream, view
 
 
 @view(stations.Connector)
@@ -76,6 +76,7 @@ class StationStatusUpdate:
     connector_number: int | None = attribute("Null: the whole EVSE, or the station itself.")
     status: StationStatus = attribute("What it is doing.")
     at: datetime = attribute("Since when; by the station's clock where it told the time.")
+    event_id: strawberry.ID | None = attribute(EVENT_ID)
 
 
 @strawberry.type
@@ -100,5 +101,7 @@ class StationMutation:
 @strawberry.type
 class StationSubscription:
     station_status_updates: AsyncGenerator[StationStatusUpdate, None] = stream(
-        door.status_updates, "Every plug as it is, then every change; all stations where none are named."
+        door.status_updates,
+        "Every plug as it is, then every change; all stations where none are named. With `after`, an `eventId`, what "
+        "came since in place of the first look.",
     )

@@ -19,6 +19,8 @@ from schema.limits import Cost, Size
 
 Shown = TypeVar("Shown", bound=type)
 
+EVENT_ID = "What `after` takes to go on from here; null for what no event has told of."
+
 
 def view(model: type, *, name: str | None = None) -> Callable[[Shown], Shown]:
     """A type whose plain fields are attributes of `model`; its docstring is its description."""
@@ -46,9 +48,21 @@ def answer(
     return strawberry.field(resolver=resolver, description=description, metadata=_weighed(cost, size))
 
 
-def stream(resolver: Callable[..., Any], description: str, *, cost: Cost | None = None) -> Any:
-    """A field of the subscription root."""
-    return strawberry.subscription(resolver=resolver, description=description, metadata=_weighed(cost, None))
+def stream(
+    resolver: Callable[..., Any],
+    description: str,
+    *,
+    cost: Cost | None = None,
+    coalesce: bool = True,
+    conflate: Callable[[Any], str | None] | None = None,
+) -> Any:
+    """A field of the subscription root.
+
+    `coalesce`: its news depends on nothing of the caller but the context's `scope`, and is made once for all who ask
+    for the same. `conflate`: from an item to what it is the latest value of, None for a fact.
+    """
+    metadata = {**_weighed(cost, None), "coalesce": coalesce, "conflate": conflate}
+    return strawberry.subscription(resolver=resolver, description=description, metadata=metadata)
 
 
 def _weighed(cost: Cost | None, size: Size | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -18,16 +19,22 @@ from voltgraph.health import detailed, health
 from voltgraph.metrics import metrics
 from voltgraph.rights import rights
 from voltgraph.settings import Settings
+from voltgraph.tracing import tracing
 from voltgraph.wiring import House
+
+if TYPE_CHECKING:
+    from gateways.graphql.tracing import Tracing
 
 log = structlog.get_logger()
 
 _BODY_MAX_BYTES = 2_000_000  # of any request; /graphql has a smaller limit of its own, and tells more of it
 
 
-def built_engine(*, limits: Limits | None = None, purse: Purse | None = None) -> Engine:
+def built_engine(
+    *, limits: Limits | None = None, purse: Purse | None = None, tracing: "Tracing | None" = None
+) -> Engine:
     """The schema in the engine that runs it."""
-    return Engine(schema.build(executor=Executor), limits=limits, purse=purse)
+    return Engine(schema.build(executor=Executor), limits=limits, purse=purse, tracing=tracing)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -35,11 +42,11 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with House.built(settings) as house, house.serving():
+        async with tracing(settings) as spans, House.built(settings) as house, house.serving():
             app.state.house = house
             ide = Ide() if settings.graphiql else None
             graphql = GraphQLView(
-                built_engine(limits=Limits(cost=settings.graphql_cost_max), purse=house.purse),
+                built_engine(limits=Limits(cost=settings.graphql_cost_max), purse=house.purse, tracing=spans),
                 authenticate=house.door,
                 context=partial(context, house.workplace),
                 rights=rights(settings),

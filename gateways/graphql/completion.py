@@ -5,7 +5,7 @@ A completer says `SURPRISE`, before anything has been executed, where graphql-co
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from graphql import GraphQLObjectType, GraphQLOutputType, is_list_type, is_non_null_type, is_object_type
 from graphql.execution.collect_fields import FieldDetailsList
@@ -35,9 +35,7 @@ def failed(
     executor: "Executor", error: Exception, type_: GraphQLOutputType, details: FieldDetailsList, where: Where
 ) -> None:
     """Null and a collected error; raises where null is not allowed."""
-    path = path_of(where)
-    assert path is not None, "an error is somewhere"
-    executor.handle_field_error(error, type_, details, path)
+    executor.handle_field_error(error, type_, details, cast("Path", path_of(where)))
 
 
 def settle(executor: "Executor", awaitables: Collection[Awaitable[Any]]) -> None:

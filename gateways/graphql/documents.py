@@ -24,6 +24,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gateways.graphql.limits import INVALID, Limits, Refused, too_much, wrong
 from gateways.graphql.measure import Amount, Costs, evaluated
 from gateways.graphql.scan import Extent, scan
+from gateways.graphql.streams import Shape, shape
 
 if TYPE_CHECKING:
     from gateways.graphql.plans import Plan
@@ -32,6 +33,7 @@ Kind = Literal["query", "mutation", "subscription"]
 Value = TypeVar("Value")
 
 RULES = (*specified_rules, OneOfInputValidationRule)
+COST_MAX = 2**53 - 1  # more cannot be told in JSON
 ERRORS_MAX = 20  # nobody reads more, and each is looked for
 REFUSALS_MAX = 256
 READING = 25  # what the smallest text costs that was not seen before
@@ -79,6 +81,11 @@ class Operation:
 
         return Plan(self._schema, self.document, self.node)
 
+    @cached_property
+    def shape(self) -> Shape:
+        """Of a subscription."""
+        return shape(self._schema, self.document, self.node)
+
     def cost(self, variables: dict[str, Any] | None = None) -> int:
         """Without a limit. Only lists whose length a variable says are reckoned anew."""
         if isinstance(self._amount, int):
@@ -87,7 +94,7 @@ class Operation:
 
     def price(self, variables: dict[str, Any] | None = None) -> int:
         """The cost; raises `Refused` where it is above the limit."""
-        cost = self.cost(variables)
+        cost = min(self.cost(variables), COST_MAX)
         if cost > self._limits.cost:
             message = f"the operation costs {cost}, more than {self._limits.cost}: ask for fewer or shorter lists"
             raise too_much("cost", message, cost=self._limits.told(cost))
@@ -154,20 +161,13 @@ class Recent(Generic[Value]):
 
     def put(self, key: bytes, value: Value, weight: int) -> None:
         """A key that is not there."""
-        if weight > self._weight:
-            return
+        if weight > self._weight * (1 - HOT):
+            return  # it would push out itself
         self._once[key] = value, weight
         self._weight_of_all += weight
         while len(self) > self._count or self._weight_of_all > self._weight:
-            self._forget_one()
-
-    def _forget_one(self) -> None:
-        if self._once:
             _, (_, weight) = self._once.popitem(last=False)
-        else:
-            _, (_, weight) = self._again.popitem(last=False)
-            self._weight_of_again -= weight
-        self._weight_of_all -= weight
+            self._weight_of_all -= weight
 
     def _demote(self) -> None:
         while len(self._again) > self._count * HOT or self._weight_of_again > self._weight * HOT:
@@ -194,9 +194,7 @@ class Unread:
 class Documents:
     """The documents of one schema. An AST is some hundred times as large as its text, so that is bounded too."""
 
-    def __init__(
-        self, schema: GraphQLSchema, limits: Limits, *, count: int = 1_000, characters: int = 1_000_000
-    ) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits, *, count: int = 1_000, characters: int = 300_000) -> None:
         self.limits = limits
         self._schema = schema
         self._good: Recent[Document] = Recent(count=count, weight=characters)

@@ -4,13 +4,13 @@ It takes the place of `strawberry.Schema.execute` and `stream`, which parse, val
 request (docs/decisions/0022). Types, fields and resolvers are Strawberry's, execution is graphql-core's.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Hashable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
@@ -23,6 +23,9 @@ from gateways.graphql.documents import Documents, Operation, Unread
 from gateways.graphql.executor import Executor, Forkable
 from gateways.graphql.limits import INVALID, Limits, Refused, wrong
 from gateways.graphql.metrics import ITEMS, Meter, meter, refused
+
+if TYPE_CHECKING:
+    from gateways.graphql.tracing import Tracing
 
 QUERY, MUTATION, SUBSCRIPTION = "query", "mutation", "subscription"
 ANY = frozenset({QUERY, MUTATION, SUBSCRIPTION})
@@ -44,25 +47,36 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client asks for: the parameters of a request of GraphQL over HTTP."""
+    """What a client asks for: the parameters of a request of GraphQL over HTTP.
+
+    `carrier` is what its headers say of the caller's trace, where that is wanted.
+    """
 
     query: str | None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+    carrier: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
 class Answer:
-    """`refused` is a request error: nothing was executed, and there is no `data`. `status` is HTTP's word for it."""
+    """`refused` is a request error: nothing was executed, and there is no `data`. `status` is HTTP's word for it.
+
+    `broken` is the last of a subscription that something has ended. Of the item that it shows, `event_id` is after what
+    one may go on, and `key` what it is the latest value of.
+    """
 
     data: dict[str, Any] | None
     errors: list[GraphQLError] | None = None
     extensions: Mapping[str, Any] | None = None
     refused: bool = False
+    broken: bool = False
     status: int = HTTPStatus.OK
     retry_after_s: int | None = None
     meter: Meter | None = None
+    key: str | None = None
+    event_id: str | None = None
 
     def body(self) -> dict[str, Any]:
         """As it goes over the wire."""
@@ -86,19 +100,72 @@ class Answer:
 class Engine:
     """Runs the operations of one schema. Errors reach clients as the schema's `process_errors` makes them."""
 
-    def __init__(self, schema: Schema, *, limits: Limits | None = None, purse: Purse | None = None) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        limits: Limits | None = None,
+        purse: Purse | None = None,
+        tracing: "Tracing | None" = None,
+    ) -> None:
         if schema.extensions:
             raise TypeError("Strawberry's extensions are not run here: what they do is a step of the engine's own")
         self.schema = schema
+        self.tracing = tracing
         # Strawberry has no public name for graphql-core's schema.
         self._limits = limits or Limits()
         self.documents = Documents(schema._schema, self._limits)  # noqa: SLF001
         self._purse = purse
 
-    async def execute(
+    def execute(
         self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ONE_ANSWER
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """The one answer to a query or mutation; whatever goes wrong is told in it."""
+        running = cast("Coroutine[Any, Any, Answer]", self._run(call, context, rights, kinds))
+        return running if self.tracing is None else self.tracing.operation(call, running)
+
+    async def stream(
+        self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ANY
+    ) -> AsyncGenerator[Answer, None]:
+        """Every answer to an operation of any kind. A refusal is the only one; what it costs is told with the first."""
+        begun = await self.begin(call, context, rights, kinds=kinds)
+        async with aclosing(self.answers(begun, call, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    def begin(
+        self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ANY, joins: bool = False
+    ) -> "Coroutine[Any, Any, Answer | Subscription]":
+        """To the one answer, or until a subscription has begun; where it `joins`, one that coalesces is `Joinable`."""
+        running = self._run(call, context, rights, kinds, joins=joins)
+        return running if self.tracing is None else self.tracing.operation(call, running)
+
+    async def answers(
+        self, begun: "Answer | Subscription", call: Call, context: Forkable | None
+    ) -> AsyncGenerator[Answer, None]:
+        """Every answer of what has begun."""
+        if isinstance(begun, Answer):
+            yield begun
+        elif isinstance(begun, Begun):
+            extensions = begun.extensions
+            async with aclosing(self._events(begun, call, context)) as answers:
+                async for answer in answers:
+                    answer.extensions, extensions = extensions, None
+                    yield answer
+
+    async def part(self, joinable: "Joinable", call: Call, context: Forkable) -> AsyncGenerator[Answer, None]:
+        """What `context` makes of a subscription: what comes before its news, or the news alone."""
+        begun = await self._begun(joinable.operation, call, context, joinable.rights, joinable.watch.part)
+        if isinstance(begun, Begun):
+            begun.span = joinable.span
+        async with aclosing(self.answers(begun, call, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _run(
+        self, call: Call, context: Forkable | None, rights: Rights, kinds: frozenset[str], *, joins: bool = False
+    ) -> "Answer | Subscription":
+        """To the one answer, or until a subscription has begun or could be joined."""
         started = perf_counter()
         try:
             operation, extensions = await self._ready(call, rights, kinds)
@@ -106,35 +173,12 @@ class Engine:
             return self._refusal(error, call, context)
         watch = meter(operation.kind, operation.name)
         watch.prepared(started)
-        answer = await self._executed(operation, call, context, rights, watch)
-        answer.extensions = extensions
-        return answer
-
-    async def stream(
-        self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ANY
-    ) -> AsyncGenerator[Answer, None]:
-        """Every answer to an operation of any kind. A refusal is the only one; what it costs is told with the first."""
-        started = perf_counter()
-        try:
-            operation, extensions = await self._ready(call, rights, kinds)
-        except Refused as error:
-            yield self._refusal(error, call, context)
-            return
-        watch = meter(operation.kind, operation.name)
-        watch.prepared(started)
-        if operation.kind != SUBSCRIPTION:
-            answer = await self._executed(operation, call, context, rights, watch)
-            answer.extensions = extensions
-            yield answer
-            return
-        async with aclosing(self._events(operation, call, context, rights, watch)) as answers:
-            first = await anext(answers, None)
-            if first is None:
-                return
-            first.extensions = extensions
-            yield first
-            async for answer in answers:
-                yield answer
+        if joins and operation.kind == SUBSCRIPTION and operation.shape.coalesces:
+            return Joinable(operation=operation, watch=watch, extensions=extensions, call=call, rights=rights)
+        run = self._begun if operation.kind == SUBSCRIPTION else self._executed
+        reached = await run(operation, call, context, rights, watch)
+        reached.extensions = extensions
+        return reached
 
     async def _ready(
         self, call: Call, rights: Rights, kinds: frozenset[str]
@@ -147,6 +191,8 @@ class Engine:
             await self._paid(rights, found.cost)
             found = self.documents.read(found)
         operation = found.operation(call.operation_name)
+        if self.tracing is not None:
+            self.tracing.found(operation)
         if operation.kind not in kinds:
             raise _wrong_kind(operation, kinds)
         cost = operation.price(call.variables)
@@ -183,32 +229,56 @@ class Engine:
         finally:
             watch.ended(errors)
 
-    async def _events(
+    async def _begun(
         self, operation: Operation, call: Call, context: Forkable | None, rights: Rights, watch: Meter
-    ) -> AsyncGenerator[Answer, None]:
-        """Of a subscription: one that cannot begin is refused, one that fails later says so in its last answer."""
+    ) -> "Answer | Subscription":
+        """One that cannot begin is refused."""
         watch.started()
+        begun: Any = None
         errors: list[GraphQLError] | None = None
         try:
             begun = await _begun(operation, call, context, rights)
-            if isinstance(begun, list):
-                errors = self._shown(begun, call, context)
-                yield Answer(None, errors, refused=True, status=HTTPStatus.BAD_REQUEST, meter=watch)
-                return
-            async with aclosing(begun.source):
-                async for payload in begun.source:
-                    started = perf_counter()
-                    result: Any = begun.executor.build_per_event_executor(payload).execute_operation(False)
-                    if isawaitable(result):
-                        result = await result
-                    watch.executed(started)
-                    ITEMS.inc()
-                    yield Answer(result.data, self._shown(result.errors, call, context), meter=watch)
+            if not isinstance(begun, list):
+                executor, source = begun
+                return Begun(operation=operation, watch=watch, executor=executor, source=source)
+            errors = self._shown(begun, call, context)
+            return Answer(None, errors, refused=True, status=HTTPStatus.BAD_REQUEST, meter=watch)
         except Exception as error:
             errors = self._shown([_of(error)], call, context)
-            yield Answer(None, errors, meter=watch)
+            return Answer(None, errors, broken=True, meter=watch)
         finally:
-            watch.ended(errors)
+            if not isinstance(begun, tuple):
+                watch.ended(errors)
+
+    async def _events(
+        self, subscription: "Begun", call: Call, context: Forkable | None
+    ) -> AsyncGenerator[Answer, None]:
+        """One that fails later says so in its last answer."""
+        errors: list[GraphQLError] | None = None
+        try:
+            async with aclosing(subscription.source):
+                async for payload in subscription.source:
+                    event = self._event(subscription, payload, call, context)
+                    yield await (event if self.tracing is None else self.tracing.event(subscription, event))
+        except Exception as error:
+            errors = self._shown([_of(error)], call, context)
+            answer = Answer(None, errors, broken=True, meter=subscription.watch)
+            if self.tracing is not None:
+                self.tracing.broken(subscription, answer)
+            yield answer
+        finally:
+            subscription.watch.ended(errors)
+
+    async def _event(self, subscription: "Begun", payload: Any, call: Call, context: Forkable | None) -> Answer:
+        started = perf_counter()
+        result: Any = subscription.executor.build_per_event_executor(payload).execute_operation(False)
+        if isawaitable(result):
+            result = await result
+        errors = self._shown(result.errors, call, context)
+        subscription.watch.executed(started)
+        ITEMS.inc()
+        key, event_id = subscription.operation.shape.key(payload), getattr(payload, "event_id", None)
+        return Answer(result.data, errors, meter=subscription.watch, key=key, event_id=event_id)
 
     def _refusal(self, error: Refused, call: Call, context: Forkable | None) -> Answer:
         errors = self._shown(error.errors, call, context) or []
@@ -227,24 +297,52 @@ class Engine:
         return errors
 
 
-@dataclass(slots=True)
-class _Begun:
-    """A subscription with its source, which is a generator: Strawberry has no other."""
+@dataclass(slots=True, kw_only=True)
+class Subscription:
+    """That is paid for. `span` is that of its start."""
+
+    operation: Operation
+    watch: Meter
+    extensions: Mapping[str, Any] | None = None
+    span: Any = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Begun(Subscription):
+    """Its source is a generator: Strawberry has no other."""
 
     executor: Executor
     source: AsyncGenerator[Any, None]
 
 
+@dataclass(slots=True, kw_only=True)
+class Joinable(Subscription):
+    """One whose news can be shared: it begins in parts."""
+
+    call: Call
+    rights: Rights
+
+    @property
+    def key(self) -> Hashable:
+        """The same for all whose news is the same, as far as they have said."""
+        return self.operation, self.operation.shape.fingerprint(self.call.variables), self.rights.suggestions
+
+    @property
+    def news_call(self) -> Call:
+        """Without what only this subscriber has asked for."""
+        return replace(self.call, variables=self.operation.shape.of_news(self.call.variables))
+
+
 async def _begun(
     operation: Operation, call: Call, context: Forkable | None, rights: Rights
-) -> _Begun | list[GraphQLError]:
+) -> tuple[Executor, AsyncGenerator[Any, None]] | list[GraphQLError]:
     executor = _executor(operation, call, context, rights)
     if isinstance(executor, list):
         return executor
     source: Any = create_source_event_stream(executor)
     if isawaitable(source):
         source = await source
-    return (source.errors or []) if isinstance(source, ExecutionResult) else _Begun(executor, source)
+    return (source.errors or []) if isinstance(source, ExecutionResult) else (executor, source)
 
 
 def _executor(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from copy import copy
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 from graphql import (
     ExecutionResult,
@@ -21,7 +21,7 @@ from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gateways.graphql.completion import SETTLED
+from gateways.graphql.completion import SETTLED, failed
 from gateways.graphql.fields import GUARDED
 from gateways.graphql.plans import INCREMENTAL, Plan, Variant
 from gateways.graphql.selections import Selection
@@ -86,7 +86,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         executor.variable_values = values
         executor.introspection = introspection
         executor.hide_suggestions = hide_suggestions
-        executor._begin(plan.variant(values))
+        executor._begin(plan.variant(values))  # noqa: SLF001
         return executor
 
     @classmethod
@@ -120,8 +120,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         self._relevant_sub_fields = variant.memo if self.is_planned else {}
 
     def selection(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
-        assert self.variant is not None
-        return self.variant.selection(self, type_, details)
+        return cast("Variant", self.variant).selection(self, type_, details)
 
     def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
         executor = super().build_per_event_executor(payload)
@@ -139,7 +138,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
     @cached_property
     def async_helpers(self) -> GraphQLResolveInfoHelpers:  # type: ignore[override]
-        """Made when a resolver is called: they refer back to the executor, which then waits for the garbage collector."""
+        """Made when a resolver is called: they refer to the executor, which then has to wait for garbage collection."""
         return GraphQLResolveInfoHelpers(gather=self.gather_async_work, track=self.track_async_work)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
@@ -196,12 +195,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         position_context: Any,
     ) -> Any:
-        """Of graphql-core's own way only."""
+        """For graphql-core, where it does not go by a plan."""
         name = field_details_list[0].node.name.value
-        if self.introspection is not None and name in GUARDED and path.prev is None:
-            if field := self.schema.get_field(parent_type, name):
-                self.handle_field_error(self.introspection, field.type, field_details_list, path)
-                return None
+        field = self.schema.get_field(parent_type, name) if name in GUARDED else None
+        if field is not None and self.introspection is not None:
+            return failed(self, self.introspection, field.type, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
 

@@ -73,7 +73,7 @@ class Field:
         completed = executor.complete_value(self.return_type, self._details, info, path, value, None)
         return self._ended(executor, completed, path)
 
-    def _completed(self, executor: "Executor", value: Any, path: Path, info: GraphQLResolveInfo) -> Any:
+    def _completed(self, executor: "Executor", value: Any, path: Path, info: "GraphQLResolveInfo[Any]") -> Any:
         completed = SURPRISE if self._complete is None else self._complete(executor, value, path)
         if completed is SURPRISE:
             return executor.complete_value(self.return_type, self._details, info, path, value, None)
@@ -84,7 +84,7 @@ class Field:
             return self._guarded(executor, completed, where)
         return completed
 
-    async def _later(self, executor: "Executor", value: Awaitable[Any], info: GraphQLResolveInfo) -> Any:
+    async def _later(self, executor: "Executor", value: Awaitable[Any], info: "GraphQLResolveInfo[Any]") -> Any:
         try:
             completed = self._completed(executor, await value, info.path, info)
             if type(completed) not in SETTLED and executor.is_awaitable(completed):
@@ -102,7 +102,7 @@ class Field:
     def _failed(self, executor: "Executor", error: Exception, where: Where) -> None:
         failed(executor, error, self.return_type, self._details, where)
 
-    def _info(self, executor: "Executor", path: Path) -> GraphQLResolveInfo:
+    def _info(self, executor: "Executor", path: Path) -> "GraphQLResolveInfo[Any]":
         return executor.build_resolve_info(self._definition, self._nodes, self._parent_type, path)
 
 

@@ -7,6 +7,7 @@ field, and words the error.
 import inspect
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
 from types import CoroutineType, GeneratorType, NoneType
 from typing import Any, Final, TypeGuard
@@ -76,7 +77,7 @@ def _finite(values: Sequence[Any]) -> bool:
 
 def _within_int(values: Sequence[Any]) -> bool:
     numbers = [0, *filter(None, values)]
-    return min(numbers) >= INT_MIN and max(numbers) <= INT_MAX
+    return bool(min(numbers) >= INT_MIN and max(numbers) <= INT_MAX)
 
 
 def _anyhow(_: Sequence[Any]) -> bool:
@@ -93,6 +94,7 @@ ALIKE: Final[dict[GraphQLLeafType, tuple[type, Callable[[Sequence[Any]], bool]]]
 }
 
 
+@lru_cache(TYPES_REMEMBERED_MAX)
 def completes(type_: GraphQLOutputType) -> Complete | None:
     """For a leaf, or a list of them however deep; None for types with fields."""
     if is_non_null_type(type_):
@@ -130,7 +132,7 @@ def _leaf(type_: GraphQLLeafType) -> Complete:
 
 
 def member_names(type_: GraphQLLeafType) -> dict[int, str]:
-    """By the identity of the member, which lives as long as its class: hashing a member costs more than all the rest."""
+    """By the identity of the member, which lives as long as its class: to hash a member costs more than all else."""
     if not is_strawberry_enum(type_):
         return {}
     members: list[Enum] = [*type_.wrapped_cls]

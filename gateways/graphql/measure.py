@@ -225,4 +225,4 @@ def _default(argument: GraphQLArgument) -> Any:
 def _length(value: Any, otherwise: int) -> int:
     if isinstance(value, list):
         return len(value)
-    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else otherwise
+    return max(value, 0) if isinstance(value, int) else otherwise

@@ -5,6 +5,7 @@ own. The children of a series are looked up once per name, since looking them up
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from time import perf_counter
 
 from graphql import GraphQLError
@@ -35,6 +36,31 @@ PHASES = Histogram(
 )
 ITEMS = Counter("voltgraph_graphql_items_total", "Results that subscriptions have yielded")
 SOCKETS = Gauge("voltgraph_graphql_sockets", "WebSockets of GraphQL clients", multiprocess_mode="livesum")
+CLOSES = Counter(
+    "voltgraph_graphql_closes_total", "WebSockets that have ended, by the code they were closed with", ["code"]
+)
+STREAMS = Gauge("voltgraph_graphql_streams", "Server-sent event streams", multiprocess_mode="livesum")
+GROUPS = Gauge("voltgraph_graphql_groups", "Groups of subscribers who ask for the same", multiprocess_mode="livesum")
+MEMBERS = Gauge("voltgraph_graphql_members", "Subscribers in groups", multiprocess_mode="livesum")
+DELIVERIES = Counter("voltgraph_graphql_deliveries_total", "Results that groups have put before their members")
+REPLAYED = Counter("voltgraph_graphql_replayed_total", "Events that were told to subscribers who came back")
+GAPS = Counter("voltgraph_graphql_gaps_total", "Subscriptions that have ended because their reader was too slow")
+_DROPS = Counter(
+    "voltgraph_graphql_drops_total",
+    "Results that were not sent: conflated (a newer value took the place), overflow (their operation has ended)",
+    ["reason"],
+)
+CONFLATED, OVERFLOWED = _DROPS.labels("conflated"), _DROPS.labels("overflow")
+OUTBOX_DEPTH = Histogram(
+    "voltgraph_graphql_outbox_depth",
+    "The most that waited for a reader, each time that one did not keep up",
+    buckets=(0, 1, 4, 16, 64, 128, 256, 1024, 4096),
+)
+LAG = Histogram(
+    "voltgraph_graphql_lag_seconds",
+    "From an event's publication until its group has told all members",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
 
 
 class Meter:
@@ -48,6 +74,10 @@ class Meter:
             PHASES.labels(phase, operation) for phase in ("prepare", "execute", "encode")
         )
         self._outcomes: dict[str, Counter] = {}
+
+    @cached_property
+    def part(self) -> "Part":
+        return Part(self._kind, self._operation)
 
     def started(self) -> None:
         self._running.inc()
@@ -69,6 +99,16 @@ class Meter:
         if counter is None:
             counter = self._outcomes[outcome] = OPERATIONS.labels(self._kind, self._operation, outcome)
         counter.inc()
+
+
+class Part(Meter):
+    """Of what is a part of an operation, which is counted as a whole."""
+
+    def started(self) -> None:
+        pass
+
+    def ended(self, errors: Sequence[GraphQLError] | None) -> None:
+        pass
 
 
 _METERS: dict[tuple[str, str], Meter] = {}

@@ -1,5 +1,6 @@
 """What can be known of an operation before anybody runs it, kept with the document and shared by all who do."""
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -12,8 +13,6 @@ from graphql import (
     OperationDefinitionNode,
     Undefined,
     VariableNode,
-    Visitor,
-    visit,
 )
 from graphql.execution.collect_fields import (
     CollectedFields,
@@ -74,11 +73,10 @@ class Plan:
         fragments = [one for one in document.definitions if isinstance(one, FragmentDefinitionNode)]
         self.fragment_definitions = {one.name.value: one for one in fragments}
         self.fragments, self._errors = _details(schema, fragments)
-        found = _Directives()
-        visit(document, found)
-        self.is_incremental = found.is_incremental
+        directives = [*_directives(document)]
+        self.is_incremental = any(one.name.value in INCREMENTAL for one in directives)
         self._has_fragment_variables = any(one.variable_signatures for one in self.fragments.values())
-        self._switches = tuple(sorted(found.switches))
+        self._switches = _switches(directives)
         self.prepared: dict[type, Any] = {}
         self._variants: dict[tuple[Any, ...], Variant] = {}
 
@@ -94,7 +92,7 @@ class Plan:
     def variant(self, values: VariableValues) -> Variant:
         if self._has_fragment_variables:
             return Variant()  # arguments of fragments end up in what is collected
-        key = tuple([values.coerced.get(name, Undefined) for name in self._switches]) if self._switches else ()
+        key = tuple(values.coerced.get(name, Undefined) for name in self._switches) if self._switches else ()
         found = self._variants.get(key)
         if found is None:
             if len(self._variants) >= VARIANTS_MAX:
@@ -103,19 +101,20 @@ class Plan:
         return found
 
 
-class _Directives(Visitor):
-    """Which variables decide what is selected, and whether anything is delivered later."""
+def _directives(document: DocumentNode) -> Iterator[DirectiveNode]:
+    """Of operations, fragments and all that they select."""
+    nodes: list[Any] = [*document.definitions]
+    while nodes:
+        node = nodes.pop()
+        yield from node.directives or ()
+        if (selected := getattr(node, "selection_set", None)) is not None:
+            nodes += selected.selections
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.switches: set[str] = set()
-        self.is_incremental = False
 
-    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-        self.is_incremental |= node.name.value in INCREMENTAL
-        if node.name.value in SWITCHES:
-            given = node.arguments or ()
-            self.switches |= {one.value.name.value for one in given if isinstance(one.value, VariableNode)}
+def _switches(directives: Iterable[DirectiveNode]) -> tuple[str, ...]:
+    """The variables that decide what is selected."""
+    given = (argument.value for one in directives if one.name.value in SWITCHES for argument in one.arguments or ())
+    return tuple(sorted({value.name.value for value in given if isinstance(value, VariableNode)}))
 
 
 def _details(

@@ -1,7 +1,7 @@
 """What is selected of an object, ready to be executed as graphql-core's `execute_fields` would."""
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType
 from graphql.execution.collect_fields import GroupedFieldSet
@@ -14,9 +14,7 @@ from gateways.graphql.fields import Field, field_of
 if TYPE_CHECKING:
     from gateways.graphql.executor import Executor
 
-# Objects after which compiling pays: it takes as long as a few hundred of them take otherwise, unless another document
-# has selected the same before.
-HOT: Final = 64
+HOT = 128  # objects, after which compiling pays: it takes as long as 150 of them take field by field
 
 
 class Selection:

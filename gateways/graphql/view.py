@@ -5,6 +5,7 @@ HTTP goes past Strawberry's view and Starlette's requests and responses, which t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -141,6 +142,8 @@ class GraphQLView(GraphQL[Any, None]):
         except Rejected as rejected:
             await responses.send_rejection(rejected, medium, send)
             return
+        if self.engine.tracing is not None:
+            call = replace(call, carrier=self.engine.tracing.carrier(scope["headers"]))
         reads = scope["method"] in _READING
         asking = call, self._context(actor), self._rights(actor, _host(scope))
         if medium is not Medium.EVENTS:

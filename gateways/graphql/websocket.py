@@ -1,10 +1,14 @@
-"""graphql-transport-ws: Strawberry's handler, with strict frames and errors that end an operation, not the socket."""
+"""graphql-transport-ws: Strawberry's handler, with strict frames, errors that end an operation and not the socket,
+groups of those who ask for the same, and one outbox for all operations of a socket."""
 
+import asyncio
 import math
+import random
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import GraphQLError
@@ -13,26 +17,38 @@ from starlette.websockets import WebSocketDisconnected as Disconnected
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-    Operation,
-)
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     Message,
     SubscribeMessage,
 )
 
-from domain.errors import Unavailable
-from gateways.graphql.engine import Answer, Call, Engine, Rights
+from domain.actor import Actor
+from domain.errors import LimitExceeded, Unavailable
+from gateways.graphql import frames
+from gateways.graphql.engine import Call, Joinable, Rights
 from gateways.graphql.executor import Forkable
+from gateways.graphql.groups import Seat, shares
 from gateways.graphql.limits import LIMIT
-from gateways.graphql.metrics import SOCKETS
+from gateways.graphql.metrics import CLOSES, SOCKETS
+from gateways.graphql.outbox import Gone, Item, Outbox
+from gateways.graphql.sockets import EXPIRED, REVOKED, WARNED_S, Departure
+
+if TYPE_CHECKING:
+    from gateways.graphql.view import GraphQLView
 
 FRAME_CHARACTERS_MAX = 262_144
+COME_AGAIN = 1001
 TOO_BIG = 1009
-FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+SILENT = 4408
+TAKEN = 4409
+TOO_MUCH = 4429
+PINGS_UNANSWERED = 2
+_CLOSES_COUNTED = frozenset({1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, *range(4400, 4430)})
 
 
 @dataclass
@@ -42,6 +58,7 @@ class Connection:
     authorization: str | None
     host: str | None
     connection_params: dict[str, Any] | None = None
+    actor: Actor | None = None
     context: Forkable | None = None
     rights: Rights | None = None
 
@@ -53,14 +70,22 @@ class Connection:
 
 
 class TextAdapter(ASGIWebSocketAdapter):
-    """orjson encodes to bytes, which Strawberry would send as binary frames, which clients refuse."""
+    """orjson encodes to bytes, which Strawberry would send as binary frames, which clients refuse.
+
+    `closed` is the code and reason with which the socket was closed, by whichever end.
+    """
+
+    closed: tuple[int, str] | None = None
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         """Ends with the socket. Binary frames and what is no JSON are the handler's to refuse."""
         while True:
             try:
                 text = await self.ws.receive_text()
-            except (WebSocketDisconnect, Disconnected):
+            except WebSocketDisconnect as end:
+                self.closed = self.closed or (end.code, end.reason)
+                return
+            except Disconnected:
                 return
             except KeyError as error:
                 raise NonTextMessageReceived from error
@@ -77,27 +102,125 @@ class TextAdapter(ASGIWebSocketAdapter):
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         try:
-            await self.ws.send_text(orjson.dumps(message).decode())
+            await self.send(frames.encoded(message))
         except (WebSocketDisconnect, Disconnected) as error:
             raise WebSocketDisconnected from error
 
+    async def send(self, text: str) -> None:
+        await self.ws.send({"type": "websocket.send", "text": text})
+
     async def close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
         with suppress(WebSocketDisconnect, Disconnected):
             await super().close(code, reason)
 
 
+class Running:
+    """One operation of a socket. It has a task until it has ended or joined a group."""
+
+    __slots__ = ("_prefix", "_socket", "delivered", "id", "principal", "seat", "task")
+
+    def __init__(self, socket: "Socket", operation_id: str, principal: str) -> None:
+        self._socket = socket
+        self._prefix = frames.prefix(operation_id)
+        self.id = operation_id
+        self.principal = principal
+        self.delivered: str | None = None
+        self.seat: Seat | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def frame(self, item: Item) -> str:
+        return self._prefix + item.text + "}"
+
+    def fail(self, errors: list[Any]) -> None:
+        self._socket.end(self, {"id": self.id, "type": "error", "payload": errors})
+
+    def complete(self) -> None:
+        self._socket.end(self, {"id": self.id, "type": "complete"})
+
+    def leave(self) -> None:
+        if self.seat is not None:
+            self.seat.leave()
+        if self.task is not None and self.task is not asyncio.current_task():
+            self.task.cancel()
+
+
+class Allowance:
+    """How many messages one may send: so many a second, and a burst."""
+
+    __slots__ = ("_burst", "_left", "_per_s", "_seen")
+
+    def __init__(self, per_s: float | None, burst: int, now: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._left = float(burst)
+        self._seen = now
+
+    def spend(self, now: float) -> bool:
+        if self._per_s is None:
+            return True
+        self._left = min(self._burst, self._left + (now - self._seen) * self._per_s) - 1
+        self._seen = now
+        return self._left >= 0
+
+
 class Socket(BaseGraphQLTransportWSHandler[Any, None]):
-    """Runs operations on the view's engine, in place of Strawberry's own execution."""
+    """Runs operations on the view's engine and groups, in place of Strawberry's own execution."""
+
+    view: "GraphQLView"
+    context: Connection
+    websocket: TextAdapter
+    operations: dict[str, Running]  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        now = time.monotonic()
+        terms = self.view.sockets.terms
+        self.outbox = Outbox(self.websocket.send)
+        self._allowance = Allowance(terms.messages_per_s, terms.messages_burst, now)
+        self._began = self._heard = self._busy = now
+        self._pinged: float | None = None
+        self._ends = _ends(terms.lifetime_s, now)
+        self._expires: float | None = None
+        self._is_warned = False
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def actor(self) -> Actor | None:
+        return self.context.actor
 
     async def handle(self) -> None:
-        with SOCKETS.track_inprogress():
-            await super().handle()
+        try:
+            with SOCKETS.track_inprogress():
+                await super().handle()
+        finally:
+            self.view.sockets.dismiss(self)
+            code, reason = self.websocket.closed or (1006, "")
+            CLOSES.labels(str(code) if code in _CLOSES_COUNTED else "other").inc()
+            rights = self.context.rights
+            principal = None if rights is None else rights.principal
+            lasted_s = time.monotonic() - self._began
+            self.view.sockets.left(Departure(principal, self.context.host, code, reason, lasted_s))
+
+    async def shutdown(self) -> None:
+        await super().shutdown()
+        await self.outbox.close()
+        if self._closing is not None:
+            self._closing.cancel()
 
     async def handle_message(self, message: Message) -> None:
-        if problem := _problem(message):
+        self._heard = time.monotonic()
+        self._pinged = None
+        if not self._allowance.spend(self._heard):
+            await self.websocket.close(TOO_MUCH, "too many messages")
+        elif problem := frames.problem(message):
             await self.handle_invalid_message(problem)
         else:
             await super().handle_message(message)
+            await self.outbox.room()  # who does not read is not asked for more
+
+    async def send_message(self, message: Message) -> None:
+        self.outbox.say(frames.encoded(message))
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         if message.get("payload", {}) is None:
@@ -106,44 +229,83 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             await super().handle_connection_init(message)
         except Unavailable:
             await self.websocket.close(TRY_AGAIN_LATER, "try again later")
+        except LimitExceeded as error:
+            await self.websocket.close(TOO_MUCH, error.message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        if self.connection_acknowledged and not await self._is_still_let_in():
-            return
-        if message["id"] not in self.operations and len(self.operations) >= self._operations_max:
-            error = GraphQLError(f"a socket has at most {self._operations_max} operations at once", extensions=LIMIT)
-            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
-            return
-        await super().handle_subscribe(message)
+        operation_id, payload = message["id"], message["payload"]
+        if not self.connection_acknowledged:
+            await self.websocket.close(UNAUTHORIZED, "Unauthorized")
+        elif await self._is_still_let_in():
+            if operation_id in self.operations:
+                await self.websocket.close(TAKEN, f"Subscriber for {operation_id} already exists")
+                return
+            call = Call(
+                payload["query"], payload.get("variables"), payload.get("operationName"), payload.get("extensions")
+            )
+            self._begin(operation_id, call)
 
-    async def run_operation(self, operation: Operation[Any, None]) -> None:
-        """Stock's, on the engine. A reader who is gone ends it in silence."""
+    def _begin(self, operation_id: str, call: Call) -> None:
+        rights = self.context.rights
+        assert rights is not None
         try:
-            await self._run(operation)
-        except WebSocketDisconnected:
+            if len(self.operations) >= self._operations_max:
+                raise LimitExceeded(f"a socket has at most {self._operations_max} operations at once")
+            self.view.sockets.begin(rights.principal)
+        except LimitExceeded as error:
+            errors = [GraphQLError(error.message, extensions=LIMIT).formatted]
+            self.outbox.say(frames.encoded({"id": operation_id, "type": "error", "payload": errors}))
             return
+        running = self.operations[operation_id] = Running(self, operation_id, rights.principal)
+        running.task = asyncio.create_task(self._run(running, call, rights))
+
+    async def _run(self, running: Running, call: Call, rights: Rights) -> None:
+        """A reader who is gone ends it in silence."""
+        try:
+            await self._tell(running, call, self.context.context, rights)
+        except Gone:
+            pass
         except Exception as error:
             await self.handle_task_exception(error)
-            with suppress(Exception):
-                await operation.send_operation_message({"id": operation.id, "type": "complete"})
-            raise
+            running.complete()
         finally:
-            if self.operations.get(operation.id) is operation:
-                self.forget_id(operation.id)
+            running.task = None
 
-    async def _run(self, operation: Operation[Any, None]) -> None:
-        engine: Engine = self.view.engine  # type: ignore[attr-defined]
-        call = Call(operation.query, operation.variables, operation.operation_name)
-        connection: Connection = self.context
-        if connection.rights is None:
-            raise RuntimeError("an operation before connection_init")
-        async with aclosing(engine.stream(call, connection.context, connection.rights)) as answers:
+    async def _tell(self, running: Running, call: Call, context: Forkable | None, rights: Rights) -> None:
+        engine, groups = self.view.engine, self.view.groups
+        begun = await engine.begin(call, context, rights, joins=shares(context))
+        if isinstance(begun, Joinable) and shares(context):
+            running.seat = groups.seat(begun, context, running, self.outbox)
+            await running.seat.join(groups.join_part(begun, context))
+            return
+        async with aclosing(engine.answers(begun, call, context)) as answers:
             async for answer in answers:
-                if answer.refused:
-                    await operation.send_initial_errors(answer.errors or [])
+                if answer.refused or answer.broken:
+                    running.fail([error.formatted for error in answer.errors or ()])
                     return
-                await operation.send_operation_message(_next(operation.id, answer))
-        await operation.send_operation_message({"id": operation.id, "type": "complete"})
+                await self.outbox.put(running, Item.of(answer))
+        running.complete()
+
+    def end(self, running: Running, last: Any) -> None:
+        """Its id is free before its reader is told."""
+        if self._forget(running):
+            self.outbox.say(frames.encoded(last))
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        """Its reader wants no more of it, or is gone."""
+        running = self.operations.get(operation_id)
+        if running is not None:
+            self._forget(running)
+            self.outbox.forget(running)
+
+    def _forget(self, running: Running) -> bool:
+        if self.operations.get(running.id) is not running:
+            return False
+        del self.operations[running.id]
+        self.view.sockets.end(running.principal)
+        self._busy = time.monotonic()
+        running.leave()
+        return True
 
     @property
     def _operations_max(self) -> float:
@@ -165,31 +327,52 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         if not isinstance(error, WebSocketDisconnected):
             await super().handle_task_exception(error)
 
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """Stock closes the socket, and every other subscription on it, for one operation's syntax error."""
+    def look(self, now: float) -> float | None:
+        """What is due: a ping, a warning, an end."""
+        terms = self.view.sockets.terms
+        if self._expires is not None and now >= self._expires:
+            return self._close(FORBIDDEN, EXPIRED)
+        if self._ends is not None and now >= self._ends:
+            return self._close(COME_AGAIN, "come again")
+        idle_at = None if terms.idle_s is None else (now if self.operations else self._busy) + terms.idle_s
+        if idle_at is not None and now >= idle_at:
+            return self._close(COME_AGAIN, "idle")
+        warned_at = self._warned(now)
+        pinged_at = self._ping(now, terms.ping_s)
+        if self._closing is not None:
+            return None
+        return min((at for at in (self._expires, self._ends, idle_at, warned_at, pinged_at) if at is not None), default=None)
+
+    def _warned(self, now: float) -> float | None:
+        """A while before the credential expires, so that its holder can come with another."""
+        if self._expires is None or self._is_warned:
+            return None
+        if now < self._expires - WARNED_S:
+            return self._expires - WARNED_S
+        self._is_warned = True
+        payload = {"credential": "expires", "inSeconds": max(0, round(self._expires - now))}
+        self.outbox.say(frames.encoded({"type": "ping", "payload": payload}))
         return None
 
+    def _ping(self, now: float, every_s: float | None) -> float | None:
+        """Whoever says nothing for two intervals is gone, whatever answers on the way to them."""
+        if every_s is None:
+            return None
+        if self._pinged is None:
+            self._pinged = self._heard
+        return None
 
-def _next(operation_id: str, answer: Answer) -> Any:
-    """The answer is encoded already: orjson puts a fragment in as it is."""
-    return {"id": operation_id, "type": "next", "payload": orjson.Fragment(answer.encoded())}
+    def revoked(self) -> None:
+        self._close(FORBIDDEN, REVOKED)
+
+    async def ask_again(self) -> None:
+        await self._is_still_let_in()
+
+    def _close(self, code: int, reason: str) -> None:
+        """By a task, since it waits for what is being written."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.websocket.close(code, reason), name="close")
 
 
-def _problem(frame: Any) -> str | None:
-    """What is wrong with the shape of a frame."""
-    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
-        return "a message is an object with a type"
-    if frame["type"] in ("subscribe", "complete") and not (isinstance(frame.get("id"), str) and frame["id"]):
-        return f"{frame['type']} needs an id"
-    return _problem_of_operation(frame.get("payload")) if frame["type"] == "subscribe" else None
-
-
-def _problem_of_operation(payload: Any) -> str | None:
-    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-        return "subscribe needs a payload with a query"
-    if not isinstance(payload.get("variables"), dict | None):
-        return "variables are an object"
-    if not isinstance(payload.get("operationName"), str | None):
-        return "operationName is a string"
-    return None
+def _ends(lifetime_s: float | None, now: float) -> float | None:
+    return None if lifetime_s is None else now + lifetime_s * random.uniform(0.9, 1.1)  # noqa: S311

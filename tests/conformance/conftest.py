@@ -4,14 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.conftest import node_modules
 from tests.conformance.owner import Owner
 from tests.journeys.servers import Server, running
+
+__all__ = ["node_modules"]
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With simulated stations at work; an order waits for them no longer than a moment."""
-    told = {"VOLTGRAPH_COMMAND_DEADLINE_S": "2", "VOLTGRAPH_STATION_POLICY": None}
+    """With simulated stations at work, whose answers it awaits no longer than a moment, and without a budget."""
+    told = {
+        "VOLTGRAPH_COMMAND_DEADLINE_S": "2",
+        "VOLTGRAPH_STATION_POLICY": None,
+        "VOLTGRAPH_GRAPHQL_BUDGET_PER_S": "0",
+    }
     with running(Server(tmp_path_factory.mktemp("conformance"), "demo", "--port", "0", **told)) as server:
         yield server
 

@@ -8,6 +8,7 @@ from graphql import (
     ArgumentNode,
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLObjectType,
@@ -63,7 +64,20 @@ PLACES = {
     "names": ("*.*.input.name", "*.*.input.country", "*.*.input.city"),
 }
 KNOWN: dict[str, list[Any]] = {
-    "periods": ["PT15M", "PT1S", "P1D", "P1M", "P1Y", "PT0S", "-P1D", "P1W", "P999999999D", "PT1.5S", "P1DT1H", "R/P1D"],
+    "periods": [
+        "PT15M",
+        "PT1S",
+        "P1D",
+        "P1M",
+        "P1Y",
+        "PT0S",
+        "-P1D",
+        "P1W",
+        "P999999999D",
+        "PT1.5S",
+        "P1DT1H",
+        "R/P1D",
+    ],
     "zones": ["Europe/Berlin", "America/St_Johns", "UTC", "Mars/Phobos", "../etc/passwd", ""],
     "units": ["kWh", "Wh", "W", "Percent", "furlong"],
     "numbers": [1, 2, 50, 500, 501, 0, -1, 2**31 - 1],
@@ -89,7 +103,9 @@ def json_node(value: Any) -> Any:
             return nodes.Null
         case bool():
             return nodes.Boolean(value)
-        case float() | int():
+        case int():
+            return nodes.Int(value)
+        case float():
             return nodes.Float(value)
         case str():
             return nodes.String(value)
@@ -100,10 +116,13 @@ def json_node(value: Any) -> Any:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 ).map(json_node)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(nodes.Float) | st.sampled_from(
+    [FloatValueNode(value=written) for written in ("1e999", "-1e999", "1e-999", "9" * 400)]
+)
 LATELY = st.integers(-120, 60).map(lambda minutes: datetime.now(UTC).replace(second=0) + timedelta(minutes=minutes))
 MOMENTS = (LATELY | st.datetimes(timezones=st.timezones())).map(lambda at: nodes.String(at.isoformat()))
 
@@ -136,7 +155,9 @@ def everything(kind: Any, depth: int) -> SelectionSetNode | None:
     asked = [FieldNode(name=NameNode(value="__typename"))]
     for name, field in kind.fields.items():
         of = get_named_type(field.type)
-        if (depth > 1 or not isinstance(of, GraphQLObjectType)) and not any(map(is_required_argument, field.args.values())):
+        if (depth > 1 or not isinstance(of, GraphQLObjectType)) and not any(
+            map(is_required_argument, field.args.values())
+        ):
             asked.append(FieldNode(name=NameNode(value=name), selection_set=everything(of, depth - 1)))
     return SelectionSetNode(selections=tuple(asked))
 
@@ -154,6 +175,41 @@ def hoisted(schema: GraphQLSchema, document: DocumentNode) -> tuple[DocumentNode
     ]
     operation = replace(operation, variable_definitions=tuple(definitions))
     return _with(document, operation, replace(root, arguments=tuple(arguments))), values
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        True,
+        "",
+        "\0",
+        "x" * 5_000,
+        "\u202e",
+        -1,
+        2**31,
+        2**63,
+        1e308,
+        0.5,
+        -0.0,
+        [],
+        [[]],
+        {},
+        {"": 0},
+        {"id": "x"},
+    ]
+)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, value: Any) -> Any:
+    """What programs send by mistake, or on purpose: here and there something odd."""
+    if draw(st.integers(0, 9)) == 5:
+        return draw(ODD)
+    if isinstance(value, list):
+        return [draw(spoiled(item)) for item in value]
+    if isinstance(value, dict):
+        return {name: draw(spoiled(item)) for name, item in value.items()}
+    return value
 
 
 def _parts(document: DocumentNode) -> tuple[OperationDefinitionNode, list[FieldNode]]:

@@ -79,7 +79,7 @@ async def record(operator: Operator, prefix: str, count: int) -> None:
 def figure(server: Server, name: str, **labels: str) -> float:
     """A metric's value now; 0 where it was never counted."""
     told = httpx2.get(f"{server.url}/metrics", timeout=30).text
-    label = "".join(f'{key}="{value}"' for key, value in labels.items())
+    label = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
     found = re.search(rf"^{name}{re.escape('{' + label + '}') if label else ''} (\S+)$", told, re.MULTILINE)
     return float(found[1]) if found else 0.0
 

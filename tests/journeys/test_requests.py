@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.journeys.chargers import SILENCE, Bare, Charger16, hung_up
-from tests.journeys.clients import Operator, Tenant
+from tests.journeys.clients import Operator, Stream, Tenant
 from tests.journeys.impatient import ImpatientServer
 from tests.journeys.servers import Server, running
 
@@ -125,7 +125,13 @@ async def test_a_whole_request_takes_its_time(
         assert await operator.ask(ME) == {"role": "ADMIN"}
         assert await operator.port() == port
         await stream.say(type="ping")
-        assert await stream.heard() == {"type": "pong"}
+        await pong(stream)
+
+
+async def pong(stream: Stream) -> None:
+    """Whatever news comes before it."""
+    while (await stream.heard())["type"] != "pong":
+        pass
 
 
 async def test_nothing_is_compressed_even_if_offered(server: Server, tenant: Tenant, identity: str) -> None:
@@ -146,7 +152,7 @@ async def test_a_graphql_message_has_its_limit(operator: Operator) -> None:
     async with asyncio.timeout(GUARD_S), operator.watching(SESSIONS) as stream:
         ping = orjson.dumps({"type": "ping"}).decode()
         await stream.connection.send(ping.ljust(CHARACTERS_MAX))
-        assert await stream.heard() == {"type": "pong"}
+        await pong(stream)
         await stream.connection.send(ping.ljust(CHARACTERS_MAX + 1))
         assert await stream.ended() == TOO_BIG
 

@@ -10,6 +10,8 @@ def test_times_go_out_in_utc_with_z() -> None:
 
     assert moment_out(datetime(2026, 3, 1, 12, tzinfo=berlin)) == "2026-03-01T11:00:00Z"
     assert moment_out(datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)) == "2026-03-01T12:00:00.250000Z"
+    assert moment_out(datetime(2026, 3, 1, 12, tzinfo=UTC)) == "2026-03-01T12:00:00Z"
+    assert moment_out(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00Z"
 
 
 def test_a_time_without_an_offset_does_not_go_out() -> None:

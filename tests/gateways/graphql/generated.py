@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
-from typing import Annotated, Any, NewType, Union
+from typing import Annotated, Any, ClassVar, NewType, Union
 from uuid import UUID
 
 import strawberry
@@ -86,7 +86,7 @@ BAD: list[Any] = [
 class Late:
     """Read as something to await, a coroutine or an object of its own."""
 
-    unawaited = 0
+    made: ClassVar[list[Any]] = []
 
     def __init__(self, value: Any, turns: int, is_coroutine: bool) -> None:
         self.value = value
@@ -94,22 +94,43 @@ class Late:
         self.is_coroutine = is_coroutine
 
     def read(self) -> Any:
-        Late.unawaited += 1
-        return self.come() if self.is_coroutine else Coming(self)
+        awaitable = self.come() if self.is_coroutine else Coming(self)
+        Late.made.append(awaitable)
+        return awaitable
 
     async def come(self) -> Any:
-        Late.unawaited -= 1
         for _ in range(self.turns):
             await asyncio.sleep(0)
         return found(self.value)
 
 
 class Coming:
+    is_awaited = False
+
     def __init__(self, late: Late) -> None:
         self._late = late
 
     def __await__(self) -> Any:
+        self.is_awaited = True
         return self._late.come().__await__()
+
+    def close(self) -> None:
+        pass
+
+
+def unawaited() -> int:
+    """How many of those made since the last time nobody has awaited."""
+    left = [one for one in Late.made if not _is_awaited(one)]
+    Late.made.clear()
+    for one in left:
+        one.close()
+    return len(left)
+
+
+def _is_awaited(made: Any) -> bool:
+    if isinstance(made, Coming):
+        return made.is_awaited
+    return inspect.getcoroutinestate(made) != inspect.CORO_CREATED
 
 
 @dataclass
@@ -145,13 +166,24 @@ ITERABLES: list[Callable[[list[Any]], Any]] = [yielded, one_by_one, tuple, Items
 
 def found(value: Any) -> Any:
     """What reading gives: anew each time for what can be had but once."""
+    if (message := _raised(value)) is not None:
+        raise RuntimeError(message)  # before anything has been made that nobody would await
+    return _made(value)
+
+
+def _raised(value: Any) -> str | None:
     if isinstance(value, Raised):
-        raise RuntimeError(value.message)
+        return value.message
+    values = value.values if isinstance(value, Lazy) else value if type(value) is list else ()
+    return next(filter(None, map(_raised, values)), None)
+
+
+def _made(value: Any) -> Any:
     if isinstance(value, Late):
         return value.read()
     if isinstance(value, Lazy):
-        return value.make([found(one) for one in value.values])
-    return [found(one) for one in value] if type(value) is list else value
+        return value.make([*map(_made, value.values)])
+    return [*map(_made, value)] if type(value) is list else value
 
 
 @dataclass
@@ -272,7 +304,7 @@ class World:
                 values = [self.value(shape.kind) for _ in range(self.random.randrange(3))]
                 return Lazy(values, self.random.choice(ITERABLES))
             case 5:
-                return self.thing(self.random.choice([one for one in self.types if one.is_object]))
+                return self.thing(self.types[0])  # which has leaves only
             case _:
                 return self.random.choice(BAD)
 
@@ -364,6 +396,17 @@ ARGUMENTS = [
     "(number: null)",
 ]
 VARIABLES = {"on": "Boolean!", "off": "Boolean = false", "number": "Int", "when": "DateTime"}
+
+
+def subscription_of(world: World) -> Any:
+    """Its events are whatever the root has."""
+
+    async def events(self: Any, number: Any = 1) -> AsyncIterator[Any]:
+        for event in self:
+            yield event if isinstance(event, Raised) else found(event)
+
+    events.__annotations__ = {"number": int, "return": AsyncIterator[world.event.shown | None]}
+    return strawberry.type(type("Subscription", (), {"events": strawberry.subscription(resolver=events)}))
 
 
 class Author:

@@ -203,4 +203,6 @@ def test_what_asks_for_too_much_is_refused_before_it_is_parsed(
 )
 def test_braces_that_select_nothing_are_not_deep(text: str) -> None:
     limits: dict[str, Any] = {"depth": 2, "nesting": 2, "aliases": 0, "directives": 0}
-    assert limit_of(text, Limits(**limits)) is None
+    (extent,) = scan(text, Limits(**limits)) or []
+
+    assert extent.root_fields == 1

@@ -161,18 +161,20 @@ def test_operations_of_one_document_have_their_own_defaults() -> None:
 def test_chained_fragments_are_measured_once_each(first: str) -> None:
     """Each spreads the next one twice: one by one this would be 2**40 of them."""
     links = 40
-    page = f"page(first: {first}) {{ nodes {{ ...F%d }} }}"
-    chain = " ".join(f"fragment F{n} on Node {{ {page % (n + 1)} again: {page % (n + 1)} }}" for n in range(links))
-    last = f"fragment F{links} on Node {{ answered page(first: $n) {{ total }} }}"
+    page = f"page(first: {first}) {{ ...F%d }}"
+    chain = " ".join(
+        f"fragment F{n} on Page {{ nodes {{ {page % (n + 1)} again: {page % (n + 1)} }} }}" for n in range(links)
+    )
+    last = f"fragment F{links} on Page {{ nodes {{ answered page(first: $n) {{ total }} }} }}"
     wide = Limits(depth=1_000, aliases=1_000, definitions=1_000, fields=2**100)
     store = Documents(STORE._schema, wide)
 
-    operation = store.look(f"query Q($n: Int!) {{ node {{ ...F0 }} }} {chain} {last}").operation()
+    operation = store.look(f"query Q($n: Int!) {{ node {{ {page % 0} }} }} {chain} {last}").operation()
 
     within = 1 + 1
     for _ in range(links):
         within = 2 * (1 + 2 * (1 + within))
-    assert operation.cost({"n": 2}) == 1 + within
+    assert operation.cost({"n": 2}) == 1 + 1 + 2 * (1 + within)
 
 
 def test_an_operation_that_costs_too_much_is_refused() -> None:
@@ -184,3 +186,10 @@ def test_an_operation_that_costs_too_much_is_refused() -> None:
     assert refused.value.limit == "cost"
     assert refused.value.cost == {"requested": 10_001, "maximum": 10_000}
     assert refused.value.errors[0].extensions == {"code": "LIMIT", "limit": "cost"}
+
+
+@pytest.mark.parametrize("asked", [2**63, 10**30])
+def test_a_cost_beyond_measure_can_still_be_told(asked: int) -> None:
+    with pytest.raises(Refused) as refused:
+        STORE.look("query Q($n: Int!) { page(first: $n) { nodes { plain } } }").operation().price({"n": asked})
+    assert refused.value.cost == {"requested": 2**53 - 1, "maximum": 10_000}

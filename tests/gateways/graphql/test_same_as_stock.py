@@ -11,6 +11,7 @@ import orjson
 import pytest
 import strawberry
 from graphql import GraphQLError, OperationDefinitionNode, parse, validate
+from graphql.execution import create_source_event_stream, map_source_to_response_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import ParserCache, ValidationCache
@@ -18,7 +19,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from gateways.graphql import selections
 from gateways.graphql.executor import Executor
 from gateways.graphql.plans import Plan
-from tests.gateways.graphql.generated import CONFIG, Author, Late, World, variables
+from tests.gateways.graphql.generated import CONFIG, Author, Shape, World, subscription_of, unawaited, variables
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 CACHES = [ParserCache, ValidationCache]  # so that the time goes into executions
@@ -41,8 +42,7 @@ async def answer(data: Any, errors: list[GraphQLError] | None) -> tuple[str, str
     seen = ADDRESS.sub("", repr((told, [one.original_error for one in errors or ()])))
     while left := asyncio.all_tasks() - {asyncio.current_task()}:  # of siblings of what failed
         await asyncio.wait(left)
-    unawaited, Late.unawaited = Late.unawaited, 0
-    return encoded, seen, unawaited
+    return encoded, seen, unawaited()
 
 
 async def stock(schema: strawberry.Schema, query: str, values: dict[str, Any], root: Any) -> tuple[str, str, int]:
@@ -70,7 +70,12 @@ def plan_of(schema: strawberry.Schema, text: str) -> Plan:
 def schema_of(world: World, executor: type[Executor] | None = None) -> strawberry.Schema:
     types = [one.shown for one in world.types if one.is_object]
     return strawberry.Schema(
-        world.query.shown, types=types, config=CONFIG, execution_context_class=executor, extensions=CACHES
+        world.query.shown,
+        subscription=subscription_of(world),
+        types=types,
+        config=CONFIG,
+        execution_context_class=executor,
+        extensions=CACHES,
     )
 
 
@@ -79,7 +84,6 @@ def same(expected: tuple[str, str, int], seen: tuple[str, str, int]) -> None:
     assert expected == seen
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # the same ones as with stock
 @EXAMPLES
 @given(SEEDS, FAULTS, HOT)
 def test_queries_are_answered_as_stock_answers_them(
@@ -97,3 +101,36 @@ def test_queries_are_answered_as_stock_answers_them(
                 expected = runner.run(stock(bare, query, values, root))
                 same(runner.run(planned(plan, values, root)), expected)
                 same(runner.run(stock(ours, query, values, root)), expected)
+
+
+@settings(EXAMPLES, max_examples=100)
+@given(SEEDS, FAULTS, HOT)
+def test_events_are_answered_as_stock_answers_them(
+    runner: asyncio.Runner, random: Random, faults: float, hot: int
+) -> None:
+    world = World(random, faults=faults)
+    ours, bare = schema_of(world, Executor), schema_of(world)
+    shape = Shape(world.event, nullable=True)
+    events = [world.value(shape) for _ in range(5)]
+
+    with patch.object(selections, "HOT", hot):
+        for _ in range(2):
+            query = Author(world).subscription("events")
+            plan = plan_of(ours, query)
+            for values in [variables(random) for _ in range(2)]:
+                expected = runner.run(followed(bare, query, values, events))
+                assert runner.run(followed_by_plan(plan, values, events)) == expected
+                assert runner.run(followed(ours, query, values, events)) == expected
+
+
+async def followed(schema: strawberry.Schema, query: str, values: dict[str, Any], events: Any) -> list[Any]:
+    stream = await schema.subscribe(query, variable_values=values, root_value=events)
+    return [await answer(result.data, result.errors) async for result in stream]
+
+
+async def followed_by_plan(plan: Plan, values: dict[str, Any], events: Any) -> list[Any]:
+    executor = Executor.of(plan, context=None, variables=values, root=events)
+    assert isinstance(executor, Executor)
+    source: Any = create_source_event_stream(executor)
+    stream = map_source_to_response_event(executor, await source if executor.is_awaitable(source) else source)
+    return [await answer(result.data, result.errors) async for result in stream]

@@ -226,6 +226,18 @@ async def test_a_line_outside_any_operation_has_no_span() -> None:
     assert span_processor()(None, "info", {"event": "x"}) == {"event": "x"}
 
 
+async def test_not_even_a_fault_of_the_engine_tells_its_text(traced: Traced, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(SCHEMA, "process_errors", fail)
+    with pytest.raises(RuntimeError):
+        await traced.answer("{ missing }")
+
+    assert traced.span().name == "query"
+    assert "hunter2" not in str(traced.span().span)
+
+
 @pytest.mark.parametrize(
     ("query", "outcome"),
     [("{ missing }", "NOT_FOUND"), ("mutation Mine($n: Int!) { fail @include(if: $n) }", "INVALID")],

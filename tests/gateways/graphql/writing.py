@@ -25,7 +25,7 @@ from graphql import (
 from gateways.graphql.scan import Extent
 
 NAMES = ("a", "b", "on", "fragment", "query", "mutation", "__typename", "__schema", "onward", "é_not".strip("é"), "_1")
-TEXTS = ("", "}", "{ a @b (c: d)", "#", "...F0", '"', "\\", "\n", "größer 😀", "()", ":", "@", "\\u0041")
+TEXTS = ("", "}", '"""', "{ a @b (c: d)", "#", "...F0", '"', "\\", "\n", "größer 😀", "()", ":", "@", "\\u0041")
 GAPS = (" ", "\n", "\t", ",", "\ufeff", "\r\n", "  , ", "# }\n", '# "\r', '#"""\n', "#@a:b(\n# ...\n", "#\n")
 FRAGMENTS = 4
 

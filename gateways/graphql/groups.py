@@ -1,0 +1,253 @@
+"""Subscribers who ask for the same: their news is executed and encoded once, and pushed to each as bytes.
+
+A subscription is what is so now, or what was missed since an event (the join part, of each its own), and then the news
+(of the group). The group hears before anybody looks, and what it hears while somebody still looks waits for them, so
+that nothing falls in between; what both parts tell is told once.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, Self, TypeGuard
+
+import structlog
+from graphql import GraphQLError
+
+from domain.errors import Resync
+from gateways.graphql.engine import Answer, Engine, Joinable
+from gateways.graphql.executor import Forkable
+from gateways.graphql.metrics import DELIVERIES, GROUPS, LAG, MEMBERS, REPLAYED, Meter
+from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost
+
+log = structlog.get_logger()
+
+RESYNC = GraphQLError("too slow", extensions={"code": Resync.code})
+
+# While somebody looks: a large fleet over a slow line takes minutes. What waits is shared by all who wait.
+WHILE_JOINING = Bounds(facts=4096, size_bytes=4 * 1024 * 1024)
+
+
+class Shareable(Forkable, Protocol):
+    """A context whose callers can share news."""
+
+    @property
+    def scope(self) -> Hashable:
+        """All that news of a field that coalesces may depend on; None: nobody shares with this caller."""
+        ...
+
+    def shared(self, listening: Callable[[], None]) -> Self:
+        """Of nobody but the scope, for the news alone; `listening` is called once all further news would be heard."""
+        ...
+
+    def joining(self, after: str | None = None) -> Self:
+        """Of this caller, for what comes before the news: what is so now, or what was missed since that event."""
+        ...
+
+
+def shares(context: Any) -> TypeGuard[Shareable]:
+    return getattr(context, "scope", None) is not None
+
+
+class Group:
+    """One task, which ends with its last member."""
+
+    def __init__(self, news: Callable[[Callable[[], None]], AsyncGenerator[Answer, None]]) -> None:
+        self.seats: dict[Seat, None] = {}
+        self.hears = asyncio.Event()
+        self.has_ended = False
+        self._news = news
+        self.task = asyncio.create_task(self._run(), name="group")
+        GROUPS.inc()
+
+    def leave(self, seat: "Seat") -> None:
+        if self.seats.pop(seat, seat) is None:
+            MEMBERS.dec()
+            if not self.seats:
+                self._end()
+                self.task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            async with aclosing(self._news(self.hears.set)) as answers:
+                async for answer in answers:
+                    if answer.refused or answer.broken:
+                        self._tell_end(answer)
+                        return
+                    self.hears.set()
+                    self._tell(Item.of(answer))
+            self._tell_end(None)
+        except Exception as error:
+            log.error("a group has failed", exc_info=error)
+            self._tell_end(Answer(None))
+
+    def _tell(self, item: Item) -> None:
+        seats = list(self.seats)
+        for seat in seats:
+            seat.hear(item)
+        DELIVERIES.inc(len(seats))
+        if item.place is not None:
+            LAG.observe(max(0.0, time.time() - item.place[0] / 1000))
+
+    def _tell_end(self, answer: Answer | None) -> None:
+        seats = list(self.seats)
+        self._end()
+        for seat in seats:
+            seat.end(answer)
+
+    def _end(self) -> None:
+        if self.has_ended:
+            return
+        self.has_ended = True
+        MEMBERS.dec(len(self.seats))
+        self.seats.clear()
+        self.hears.set()
+        GROUPS.dec()
+
+
+class Seat:
+    """One subscriber's. While it joins, what it hears waits; afterwards it needs no task."""
+
+    __slots__ = ("_ended", "_extensions", "_group", "_line", "_outbox", "_until", "_waiting", "_watch")
+
+    def __init__(self, group: Group, line: Line, outbox: Outbox, joinable: Joinable) -> None:
+        self._group = group
+        self._line = line
+        self._outbox = outbox
+        self._extensions = joinable.extensions
+        self._watch: Meter | None = joinable.watch
+        self._watch.started()
+        self._waiting: Waiting | None = Waiting(WHILE_JOINING)
+        self._until: tuple[int, int] | None = None  # news up to there was told by the join part
+        self._ended: tuple[Answer | None] | None = None
+        group.seats[self] = None
+        MEMBERS.inc()
+
+    async def join(self, answers: AsyncGenerator[Answer, None]) -> None:
+        """Tells what comes before the news, at the reader's pace; from there on the group tells."""
+        async with aclosing(answers):
+            await self._group.hears.wait()
+            if self._ended is not None:
+                self._say_end(*self._ended)
+                return
+            async for answer in answers:
+                if answer.refused or answer.broken:
+                    self._say_end(answer)
+                    self.leave()
+                    return
+                await self._tell(answer)
+        await self._catch_up()
+
+    def hear(self, item: Item) -> None:
+        if self._waiting is not None:
+            if not self._waiting.offer(self._line, item):
+                self._lose()
+        elif self._is_new(item):
+            if self._extensions is not None:
+                item = self._first(item)
+            if not self._outbox.push(self._line, item):
+                self._count([RESYNC])
+                self.leave()
+
+    def end(self, answer: Answer | None) -> None:
+        """The group has; its last word is told after all that it said before."""
+        if self._waiting is None:
+            self._say_end(answer)
+        else:
+            self._ended = (answer,)
+
+    def leave(self) -> None:
+        self._group.leave(self)
+        self._count(None)
+
+    async def _tell(self, answer: Answer) -> None:
+        item = Item.of(answer)
+        if answer.extensions is None and self._extensions is not None:
+            item = item.saying(self._extensions)
+        self._extensions = None
+        if item.place is not None:
+            REPLAYED.inc()
+            self._until = item.place
+        await self._outbox.put(self._line, item)
+
+    async def _catch_up(self) -> None:
+        """At the reader's pace too; nothing is heard between the last that waited and the first that is pushed."""
+        while self._waiting:
+            _, item = self._waiting.take()
+            if self._is_new(item):
+                await self._outbox.put(self._line, self._first(item))
+        self._waiting = None
+        if self._ended is not None:
+            self._say_end(*self._ended)
+
+    def _first(self, item: Item) -> Item:
+        """With what is told once."""
+        if self._extensions is not None:
+            item, self._extensions = item.saying(self._extensions), None
+        return item
+
+    def _is_new(self, item: Item) -> bool:
+        """The group tells in order, but may be behind what somebody who joined has been told already."""
+        if self._until is None or item.place is None:
+            return True
+        if item.place <= self._until:
+            return False
+        self._until = None
+        return True
+
+    def _lose(self) -> None:
+        """Too much has happened while it joined."""
+        waiting, self._waiting = self._waiting, Waiting(WHILE_JOINING)
+        self._count([RESYNC])
+        self.leave()
+        lost(self._line, len(waiting or ()) + self._outbox.forget(self._line) + 1)
+
+    def _count(self, errors: Sequence[GraphQLError] | None) -> None:
+        """How it has ended, which is once."""
+        if self._watch is not None:
+            self._watch.ended(errors)
+            self._watch = None
+
+    def _say_end(self, answer: Answer | None) -> None:
+        self._count(None if answer is None else answer.errors)
+        if answer is None:
+            self._line.complete()
+        else:
+            self._line.fail([error.formatted for error in answer.errors or ()])
+
+
+class Groups:
+    """Of one process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._groups: dict[Hashable, Group] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def seat(self, joinable: Joinable, context: Shareable, line: Line, outbox: Outbox) -> Seat:
+        """Whoever has one joins by it, and leaves by it."""
+        key = (joinable.key, context.scope)
+        group = self._groups.get(key)
+        if group is None or group.has_ended:
+            group = self._groups[key] = Group(lambda listening: self._news(joinable, context, listening))
+            self._ending.add(group.task)
+            group.task.add_done_callback(lambda task: self._forget(key, task))
+        return Seat(group, line, outbox, joinable)
+
+    def join_part(
+        self, joinable: Joinable, context: Shareable, after: str | None = None
+    ) -> AsyncGenerator[Answer, None]:
+        return self._engine.part(joinable, joinable.call, context.joining(after))
+
+    def _news(
+        self, joinable: Joinable, context: Shareable, listening: Callable[[], None]
+    ) -> AsyncGenerator[Answer, None]:
+        return self._engine.part(joinable, joinable.news_call, context.shared(listening))
+
+    def _forget(self, key: Hashable, task: "asyncio.Task[None]") -> None:
+        self._ending.discard(task)
+        if (group := self._groups.get(key)) is not None and group.task is task:
+            del self._groups[key]
