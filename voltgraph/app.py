@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -12,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 import schema
-from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse
+from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse, Tracer
 from resolvers.context import context
 from voltgraph.headers import BrowserHeaders
 from voltgraph.health import detailed, health
@@ -22,17 +21,12 @@ from voltgraph.settings import Settings
 from voltgraph.tracing import tracing
 from voltgraph.wiring import House
 
-if TYPE_CHECKING:
-    from gateways.graphql.tracing import Tracing
-
 log = structlog.get_logger()
 
 _BODY_MAX_BYTES = 2_000_000  # of any request; /graphql has a smaller limit of its own, and tells more of it
 
 
-def built_engine(
-    *, limits: Limits | None = None, purse: Purse | None = None, tracing: "Tracing | None" = None
-) -> Engine:
+def built_engine(*, limits: Limits | None = None, purse: Purse | None = None, tracing: Tracer | None = None) -> Engine:
     """The schema in the engine that runs it."""
     return Engine(schema.build(executor=Executor), limits=limits, purse=purse, tracing=tracing)
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from gateways.graphql import Tracer
 from voltgraph.settings import Settings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
-
-    from gateways.graphql.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -20,7 +19,7 @@ _FLUSH_S = 5.0
 
 
 @asynccontextmanager
-async def tracing(settings: Settings) -> AsyncIterator["Tracing | None"]:
+async def tracing(settings: Settings) -> AsyncIterator[Tracer | None]:
     """For one process, of which it ends last: it waits for the last spans to go out, though not for long."""
     if settings.otlp_endpoint is None:
         yield None

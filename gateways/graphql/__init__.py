@@ -6,7 +6,10 @@ from gateways.graphql.engine import Answer as Answer
 from gateways.graphql.engine import Call as Call
 from gateways.graphql.engine import Engine as Engine
 from gateways.graphql.engine import Rights as Rights
+from gateways.graphql.engine import Tracer as Tracer
 from gateways.graphql.executor import Executor as Executor
 from gateways.graphql.ide import Ide as Ide
 from gateways.graphql.limits import Limits as Limits
+from gateways.graphql.sockets import Departure as Departure
+from gateways.graphql.sockets import Terms as Terms
 from gateways.graphql.view import GraphQLView as GraphQLView

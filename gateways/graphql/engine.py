@@ -4,13 +4,13 @@ It takes the place of `strawberry.Schema.execute` and `stream`, which parse, val
 request (docs/decisions/0022). Types, fields and resolvers are Strawberry's, execution is graphql-core's.
 """
 
-from collections.abc import AsyncGenerator, Coroutine, Hashable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Hashable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from inspect import isawaitable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
@@ -24,12 +24,11 @@ from gateways.graphql.executor import Executor, Forkable
 from gateways.graphql.limits import INVALID, Limits, Refused, wrong
 from gateways.graphql.metrics import ITEMS, Meter, meter, refused
 
-if TYPE_CHECKING:
-    from gateways.graphql.tracing import Tracing
-
 QUERY, MUTATION, SUBSCRIPTION = "query", "mutation", "subscription"
 ANY = frozenset({QUERY, MUTATION, SUBSCRIPTION})
 ONE_ANSWER = frozenset({QUERY, MUTATION})
+
+Reached = TypeVar("Reached", bound="Answer | Subscription")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,22 @@ class Answer:
         return encoded
 
 
+class Tracer(Protocol):
+    """Sees operations from their beginning to their end; `tracing` is one, for whoever wants OpenTelemetry."""
+
+    def carrier(self, headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]: ...
+
+    def operation(self, call: Call, running: Coroutine[Any, Any, Reached]) -> Coroutine[Any, Any, Reached]: ...
+
+    def found(self, operation: Operation) -> None: ...
+
+    def event(
+        self, subscription: "Subscription", running: Coroutine[Any, Any, Answer]
+    ) -> Coroutine[Any, Any, Answer]: ...
+
+    def broken(self, subscription: "Subscription", answer: Answer) -> None: ...
+
+
 class Engine:
     """Runs the operations of one schema. Errors reach clients as the schema's `process_errors` makes them."""
 
@@ -106,7 +121,7 @@ class Engine:
         *,
         limits: Limits | None = None,
         purse: Purse | None = None,
-        tracing: "Tracing | None" = None,
+        tracing: Tracer | None = None,
     ) -> None:
         if schema.extensions:
             raise TypeError("Strawberry's extensions are not run here: what they do is a step of the engine's own")

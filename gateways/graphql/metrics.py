@@ -1,6 +1,6 @@
 """What was asked, how it went and where the time was spent.
 
-Names of operations come from clients, who may invent any number of them: the first few hundred have series of their
+Names of operations come from clients, who may invent any number of them: the first hundred have series of their
 own. The children of a series are looked up once per name, since looking them up costs more than counting.
 """
 
@@ -12,7 +12,7 @@ from graphql import GraphQLError
 from prometheus_client import Counter, Gauge, Histogram
 
 NAME_CHARACTERS_MAX = 100
-_NAMES_MAX = 200
+_NAMES_MAX = 100
 _OTHER = "other"
 _ANONYMOUS = ""
 UNKNOWN = "unknown"
@@ -30,7 +30,7 @@ RUNNING = Gauge(
 )
 PHASES = Histogram(
     "voltgraph_graphql_phase_seconds",
-    "Time of an operation by phase: prepare (document, limits, budget), execute (for a subscription each event), encode",
+    "Time of an operation by phase: prepare (document, limits, budget), execute (of a subscription each event), encode",
     ["phase", "operation"],
     buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0),
 )

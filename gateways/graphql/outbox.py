@@ -208,6 +208,10 @@ class Outbox:
         self._depth = 0
         self.is_closed = False
 
+    @property
+    def is_idle(self) -> bool:
+        return self._writer is None
+
     def push(self, line: Line, item: Item) -> bool:
         """News, which cannot wait: False where it does not fit, and then `line` has ended."""
         if self._writer is None:

@@ -56,11 +56,14 @@ class Departure:
 
 
 class Reader(Protocol):
-    """A connection. `actor` is None where no credential was shown."""
+    """A connection."""
 
-    actor: Actor | None
+    @property
+    def actor(self) -> Actor | None:
+        """None where no credential was shown."""
+        ...
 
-    def look(self, now: float) -> float | None:
+    def look(self, now: float) -> float:
         """Does what is due; when to look again, by the same clock (`time.monotonic`)."""
         ...
 
@@ -83,11 +86,9 @@ class Sweeper:
         self._number = count()
         self._task: asyncio.Task[None] | None = None
 
-    def at(self, reader: Reader, due: float | None) -> None:
+    def at(self, reader: Reader, due: float) -> None:
         """In place of what was said before."""
         self._drop(reader)
-        if due is None:
-            return
         number = self._numbers[reader] = next(self._number)
         self._readers[number] = reader
         heappush(self._due, (due, number))

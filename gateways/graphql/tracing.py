@@ -6,7 +6,7 @@ Imported only by whoever wants tracing: OpenTelemetry is not among the packages 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 from graphql import GraphQLError
 from opentelemetry.context import Context
@@ -24,10 +24,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from domain.errors import Conflict, Forbidden, Invalid, LimitExceeded, NotFound, Resync, Unauthenticated
 from gateways.graphql.documents import Operation
-from gateways.graphql.engine import Answer, Call, Subscription
+from gateways.graphql.engine import Answer, Call, Reached, Subscription
 from gateways.graphql.metrics import NAME_CHARACTERS_MAX, outcome_of
-
-Reached = TypeVar("Reached", bound=Answer | Subscription)
 
 TYPE, NAME = "graphql.operation.type", "graphql.operation.name"
 COST, OUTCOME, ERROR_TYPE = "voltgraph.graphql.cost", "voltgraph.graphql.outcome", "error.type"

@@ -3,10 +3,11 @@
 HTTP goes past Strawberry's view and Starlette's requests and responses, which take longer than a small query.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -18,12 +19,14 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UnsetType
 
 from domain.actor import Actor
-from domain.errors import DomainError, Unauthenticated, Unavailable
+from domain.errors import DomainError, LimitExceeded, Unauthenticated, Unavailable
 from gateways.graphql import parameters, responses, sse
 from gateways.graphql.engine import MUTATION, QUERY, SUBSCRIPTION, Call, Engine, Rights
 from gateways.graphql.executor import Forkable
+from gateways.graphql.groups import Groups
 from gateways.graphql.negotiation import Medium, is_json, negotiate
 from gateways.graphql.responses import Rejected
+from gateways.graphql.sockets import Departure, Sockets, Terms
 from gateways.graphql.websocket import Connection, Socket, TextAdapter
 
 Authenticate = Callable[[str | None], Awaitable[Actor | None]]
@@ -51,12 +54,13 @@ class _Gone(Exception):
 class _Head:
     """What of a request's headers matters here, read in one go."""
 
-    __slots__ = ("accept", "authorization", "content_type", "length_bytes")
+    __slots__ = ("accept", "authorization", "content_type", "last_event_id", "length_bytes")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.accept: bytes | None = None
         self.authorization: str | None = None
         self.content_type: bytes | None = None
+        self.last_event_id: str | None = None
         self.length_bytes = 0
         for name, value in headers:
             if name == b"accept":
@@ -67,12 +71,15 @@ class _Head:
                 self.authorization = value.decode("latin-1")
             elif name == b"content-length":
                 self.length_bytes = int(value)
+            elif name == b"last-event-id":
+                self.last_event_id = value.decode("latin-1") or None
 
 
 class GraphQLView(GraphQL[Any, None]):
     """`authenticate` takes the Authorization header: None without one, `Unauthenticated` for one that opens nothing.
 
     `rights` takes who asks, and the address they ask from. `ide` is a page for browsers that ask for nothing else.
+    `terms` are those of connections that stay, whose ends `left` is told of, and `clock` is what credentials expire by.
     """
 
     graphql_transport_ws_handler_class = Socket
@@ -89,6 +96,9 @@ class GraphQLView(GraphQL[Any, None]):
         operations_per_socket: int = OPERATIONS_PER_SOCKET,
         body_max_bytes: int = BODY_MAX_BYTES,
         ide: ASGIApp | None = None,
+        terms: Terms | None = None,
+        left: Callable[[Departure], None] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(
             engine.schema,
@@ -103,7 +113,11 @@ class GraphQLView(GraphQL[Any, None]):
         self._rights = rights
         self._body_max_bytes = body_max_bytes
         self._ide = ide
-        self._closing = asyncio.Event()
+        self._clock = clock
+        self.sockets = Sockets(terms, left=left)
+        self.groups = Groups(engine)
+        self._streams: set[sse.Stream] = set()
+        self._is_closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A credential that opens nothing is refused before all else; none at all is the fields' matter."""
@@ -120,7 +134,15 @@ class GraphQLView(GraphQL[Any, None]):
 
     def close(self) -> None:
         """End the event streams, so that a server that stops need not wait for them; their readers come again."""
-        self._closing.set()
+        self._is_closing = True
+        for stream in self._streams:
+            stream.stop()
+
+    def expires(self, actor: Actor | None) -> float:
+        """When a credential opens nothing any more, by `time.monotonic`."""
+        if actor is None or actor.expires_at is None:
+            return math.inf
+        return time.monotonic() + (actor.expires_at - self._clock()).total_seconds()
 
     async def _http(self, head: _Head, actor: Actor | None, scope: Scope, receive: Receive, send: Send) -> None:
         page = self._ide if scope["method"] in _READING and b"query=" not in scope["query_string"] else None
@@ -145,14 +167,35 @@ class GraphQLView(GraphQL[Any, None]):
         if self.engine.tracing is not None:
             call = replace(call, carrier=self.engine.tracing.carrier(scope["headers"]))
         reads = scope["method"] in _READING
-        asking = call, self._context(actor), self._rights(actor, _host(scope))
+        context, rights = self._context(actor), self._rights(actor, _host(scope))
         if medium is not Medium.EVENTS:
-            answer = await self.engine.execute(*asking, kinds=_KINDS[reads, False])
+            answer = await self.engine.execute(call, context, rights, kinds=_KINDS[reads, False])
             await responses.send_answer(answer, medium, send, reads=reads)
         elif scope["method"] == "HEAD":
             await sse.announce(send)
         else:
-            await sse.stream(self.engine.stream(*asking, kinds=_KINDS[reads, True]), receive, send, self._closing)
+            stream = sse.Stream(self, actor, rights, send)
+            running = stream.run(call, context, _KINDS[reads, True], head.last_event_id, receive)
+            await self._streaming(stream, running, rights.principal, send)
+
+    async def _streaming(
+        self, stream: sse.Stream, running: Coroutine[Any, Any, None], principal: str, send: Send
+    ) -> None:
+        try:
+            self.sockets.admit(stream, principal)
+        except LimitExceeded as error:
+            running.close()
+            rejected = Rejected(error.message, status=HTTPStatus.TOO_MANY_REQUESTS, code=error.code)
+            await responses.send_rejection(rejected, None, send)
+            return
+        self._streams.add(stream)
+        if self._is_closing:
+            stream.stop()
+        try:
+            await running
+        finally:
+            self._streams.discard(stream)
+            self.sockets.dismiss(stream)
 
     async def _call(self, head: _Head, medium: Medium | None, scope: Scope, receive: Receive) -> Call:
         reads = scope["method"] in _READING
@@ -201,8 +244,7 @@ class GraphQLView(GraphQL[Any, None]):
             actor = await self._authenticate(shown)
         except Unauthenticated:
             raise ConnectionRejectionError from None
-        context.context = self._context(actor)
-        context.rights = self._rights(actor, context.host)
+        context.let_in(actor, self._context(actor), self._rights(actor, context.host))
         return UnsetType()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ SILENT = 4408
 TAKEN = 4409
 TOO_MUCH = 4429
 PINGS_UNANSWERED = 2
+PING = frames.encoded({"type": "ping"})
 _CLOSES_COUNTED = frozenset({1000, 1001, 1005, 1006, 1009, 1011, 1012, 1013, *range(4400, 4430)})
 
 
@@ -61,6 +62,13 @@ class Connection:
     actor: Actor | None = None
     context: Forkable | None = None
     rights: Rights | None = None
+    when_let_in: Callable[[Rights], None] | None = None
+
+    def let_in(self, actor: Actor | None, context: Forkable, rights: Rights) -> None:
+        """At first, and again with each operation. Raises `LimitExceeded`."""
+        self.actor, self.context, self.rights = actor, context, rights
+        if self.when_let_in is not None:
+            self.when_let_in(rights)
 
     @property
     def shown(self) -> object:
@@ -179,11 +187,14 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         self.outbox = Outbox(self.websocket.send)
         self._allowance = Allowance(terms.messages_per_s, terms.messages_burst, now)
         self._began = self._heard = self._busy = now
-        self._pinged: float | None = None
-        self._ends = _ends(terms.lifetime_s, now)
-        self._expires: float | None = None
+        self._ping_at = math.inf if terms.ping_s is None else now + terms.ping_s * random.uniform(0.5, 1)
+        self._unanswered = 0
+        self._ends = math.inf if terms.lifetime_s is None else now + terms.lifetime_s * random.uniform(0.9, 1.1)
+        self._expires = math.inf
         self._is_warned = False
+        self._is_admitted = False
         self._closing: asyncio.Task[None] | None = None
+        self.context.when_let_in = self._let_in
 
     @property
     def actor(self) -> Actor | None:
@@ -210,7 +221,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
 
     async def handle_message(self, message: Message) -> None:
         self._heard = time.monotonic()
-        self._pinged = None
+        self._unanswered = 0
         if not self._allowance.spend(self._heard):
             await self.websocket.close(TOO_MUCH, "too many messages")
         elif problem := frames.problem(message):
@@ -247,7 +258,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
 
     def _begin(self, operation_id: str, call: Call) -> None:
         rights = self.context.rights
-        assert rights is not None
+        if rights is None:
+            raise RuntimeError("an operation before connection_init")
         try:
             if len(self.operations) >= self._operations_max:
                 raise LimitExceeded(f"a socket has at most {self._operations_max} operations at once")
@@ -327,40 +339,43 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         if not isinstance(error, WebSocketDisconnected):
             await super().handle_task_exception(error)
 
-    def look(self, now: float) -> float | None:
-        """What is due: a ping, a warning, an end."""
+    def _let_in(self, rights: Rights) -> None:
+        self._expires = self.view.expires(self.actor)
+        if not self._is_admitted:
+            self.view.sockets.admit(self, rights.principal)
+            self._is_admitted = True
+
+    def look(self, now: float) -> float:
         terms = self.view.sockets.terms
-        if self._expires is not None and now >= self._expires:
-            return self._close(FORBIDDEN, EXPIRED)
-        if self._ends is not None and now >= self._ends:
-            return self._close(COME_AGAIN, "come again")
-        idle_at = None if terms.idle_s is None else (now if self.operations else self._busy) + terms.idle_s
-        if idle_at is not None and now >= idle_at:
-            return self._close(COME_AGAIN, "idle")
-        warned_at = self._warned(now)
-        pinged_at = self._ping(now, terms.ping_s)
+        idle = math.inf if terms.idle_s is None else (now if self.operations else self._busy) + terms.idle_s
+        if now >= self._expires:
+            self._close(FORBIDDEN, EXPIRED)
+        elif now >= self._ends:
+            self._close(COME_AGAIN, "come again")
+        elif now >= idle:
+            self._close(COME_AGAIN, "idle")
+        elif now >= self._ping_at and self._unanswered >= PINGS_UNANSWERED:
+            self._close(SILENT, "no answer to pings")
         if self._closing is not None:
-            return None
-        return min((at for at in (self._expires, self._ends, idle_at, warned_at, pinged_at) if at is not None), default=None)
+            return math.inf
+        self._warn(now)
+        self._ping(now)
+        warned = math.inf if self._is_warned else self._expires - WARNED_S
+        return min(self._expires, self._ends, idle, self._ping_at, warned)
 
-    def _warned(self, now: float) -> float | None:
+    def _warn(self, now: float) -> None:
         """A while before the credential expires, so that its holder can come with another."""
-        if self._expires is None or self._is_warned:
-            return None
-        if now < self._expires - WARNED_S:
-            return self._expires - WARNED_S
-        self._is_warned = True
-        payload = {"credential": "expires", "inSeconds": max(0, round(self._expires - now))}
-        self.outbox.say(frames.encoded({"type": "ping", "payload": payload}))
-        return None
+        if not self._is_warned and now >= self._expires - WARNED_S:
+            self._is_warned = True
+            payload = {"credential": "expires", "inSeconds": round(self._expires - now)}
+            self.outbox.say(frames.encoded({"type": "ping", "payload": payload}))
 
-    def _ping(self, now: float, every_s: float | None) -> float | None:
-        """Whoever says nothing for two intervals is gone, whatever answers on the way to them."""
-        if every_s is None:
-            return None
-        if self._pinged is None:
-            self._pinged = self._heard
-        return None
+    def _ping(self, now: float) -> None:
+        """Not the WebSocket's own, which proxies answer: this is for whoever reads."""
+        if self._ping_at <= now and self.view.sockets.terms.ping_s is not None:
+            self._ping_at = now + self.view.sockets.terms.ping_s
+            self._unanswered += 1
+            self.outbox.say(PING)
 
     def revoked(self) -> None:
         self._close(FORBIDDEN, REVOKED)
@@ -372,7 +387,3 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         """By a task, since it waits for what is being written."""
         if self._closing is None:
             self._closing = asyncio.create_task(self.websocket.close(code, reason), name="close")
-
-
-def _ends(lifetime_s: float | None, now: float) -> float | None:
-    return None if lifetime_s is None else now + lifetime_s * random.uniform(0.9, 1.1)  # noqa: S311

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from broadcaster import BroadcastBackend, Event
 
-from gateways.redis.line import PATIENCE, Listener, News, Patience, Publisher
+from gateways.redis.line import PATIENCE, Command, Listener, Patience, Publisher
 
 INTAKE = 4_096  # messages between the socket and `Broadcast`; when it is full, the socket waits
 
@@ -22,11 +22,12 @@ class RedisBroadcast(BroadcastBackend):
         url: str,
         *,
         on_gap: Callable[[], None] = lambda: None,
+        on_loss: Callable[[], None] = lambda: None,
         intake: int = INTAKE,
         patience: Patience = PATIENCE,
     ) -> None:
         self._intake: asyncio.Queue[Event] = asyncio.Queue(intake)
-        self._listener = Listener(url, on_message=self._take_in, on_gap=on_gap, patience=patience)
+        self._listener = Listener(url, on_message=self._take_in, on_gap=on_gap, on_loss=on_loss, patience=patience)
         self._publisher = Publisher(url, patience=patience)
 
     @property
@@ -48,11 +49,11 @@ class RedisBroadcast(BroadcastBackend):
         self._listener.unsubscribe(group)
 
     async def publish(self, channel: str, message: Any) -> None:
-        await self.publish_all([(channel, message)])
+        await self._publisher.send([(channel, message)])
 
-    async def publish_all(self, news: Sequence[News]) -> list[int]:
-        """In one round trip; answers how many connections heard each."""
-        return await self._publisher.send(news)
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """In their order, in one round trip, on the line on which everything is published."""
+        return await self._publisher.run(commands)
 
     async def next_published(self) -> Event:
         return await self._intake.get()

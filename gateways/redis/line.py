@@ -88,7 +88,8 @@ class Listener:
     """One pub/sub connection for the whole process, kept alive until `stop`.
 
     `on_message` may wait: that is back-pressure, and Redis hangs up on whom it cannot feed, which is then a gap.
-    `on_gap` is called after a lost line is whole again, that is, when everything wanted is confirmed anew.
+    `on_loss` is called when a line that was whole is lost, before anything comes on the next one; `on_gap` when that is
+    whole again, that is, when everything wanted is confirmed anew.
     """
 
     def __init__(
@@ -97,11 +98,13 @@ class Listener:
         *,
         on_message: Callable[[str, bytes], Awaitable[None]],
         on_gap: Callable[[], None],
+        on_loss: Callable[[], None] = lambda: None,
         patience: Patience = PATIENCE,
     ) -> None:
         self._client = connect(url, patience=patience)
         self._on_message = on_message
         self._on_gap = on_gap
+        self._on_loss = on_loss
         self._patience = patience
         self._wanted: set[str] = {CONTROL}
         self._owed: set[str] = set()  # what is yet to be confirmed before this connection is whole
@@ -193,8 +196,10 @@ class Listener:
                 tasks.create_task(self._watch(commands))
         finally:
             self._commands = None
-            self._gap_pending |= self._whole
-            self._whole = False
+            if self._whole:
+                self._whole = False
+                self._gap_pending = True
+                self._on_loss()
             await connection.disconnect(nowait=True)
 
     async def _read(self, connection: AbstractConnection) -> None:
@@ -245,6 +250,7 @@ class Listener:
                 raise RedisConnectionError("the server is silent")
 
 
+Command = tuple[str | bytes | int, ...]
 News = tuple[str, bytes]  # channel, frame
 
 
@@ -254,17 +260,21 @@ class Publisher:
     def __init__(self, url: str, *, patience: Patience = PATIENCE) -> None:
         self._client = connect(url, patience=patience, max_connections=1)
         self._answer_s = patience.answer_s
-        self._waiting: deque[tuple[Sequence[News], asyncio.Future[list[int]]]] = deque()
+        self._waiting: deque[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = deque()
         self._waiting_count = 0
         self._sender: asyncio.Task[None] | None = None
 
     async def send(self, news: Sequence[News]) -> list[int]:
         """How many connections heard each. Raises `Unavailable`; then each was heard or not, but never twice."""
-        if self._waiting_count + len(news) > PUBLISH_WAITING:
+        return await self.run([("PUBLISH", channel, frame) for channel, frame in news])
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """What Redis answers to each. Raises `Unavailable`; then each was run or not, but never twice."""
+        if self._waiting_count + len(commands) > PUBLISH_WAITING:
             raise Unavailable("too much news is waiting for Redis")
-        receipt: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((news, receipt))
-        self._waiting_count += len(news)
+        receipt: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, receipt))
+        self._waiting_count += len(commands)
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_waiting(), name="redis publisher")
         return await receipt
@@ -279,7 +289,7 @@ class Publisher:
         while self._waiting:
             batch = self._next_batch()
             try:
-                heard = await self._publish([news for part, _ in batch for news in part])
+                answers = await self._answers([command for part, _ in batch for command in part])
             except Unavailable as error:
                 for _, receipt in batch:
                     if not receipt.done():
@@ -291,11 +301,11 @@ class Publisher:
                         receipt.set_exception(error)
                 continue
             for part, receipt in batch:
-                mine, heard = heard[: len(part)], heard[len(part) :]
+                mine, answers = answers[: len(part)], answers[len(part) :]
                 if not receipt.done():
-                    receipt.set_result(mine)
+                    _settle(receipt, mine)
 
-    def _next_batch(self) -> list[tuple[Sequence[News], asyncio.Future[list[int]]]]:
+    def _next_batch(self) -> list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]:
         batch = []
         count = 0
         while self._waiting and count < PUBLISH_AT_ONCE:
@@ -305,9 +315,18 @@ class Publisher:
         self._waiting_count -= count
         return batch
 
-    async def _publish(self, news: list[News]) -> list[int]:
+    async def _answers(self, commands: list[Command]) -> list[Any]:
         async with reachable(within_s=self._answer_s), self._client.pipeline(transaction=False) as pipeline:
-            for channel, frame in news:
-                pipeline.execute_command("PUBLISH", channel, frame)
-            answers: list[Any] = await pipeline.execute()
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
             return answers
+
+
+def _settle(receipt: asyncio.Future[list[Any]], answers: list[Any]) -> None:
+    """Redis may be there and not do it: loading, out of memory, read-only."""
+    refusal = next((answer for answer in answers if isinstance(answer, Exception)), None)
+    if refusal is None:
+        receipt.set_result(answers)
+    else:
+        receipt.set_exception(Unavailable(f"Redis does not take it: {refusal}"))

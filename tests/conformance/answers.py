@@ -16,7 +16,9 @@ from graphql import (
 )
 
 # All but INTERNAL, which is a fault of ours.
-CODES = set("UNAUTHENTICATED FORBIDDEN NOT_FOUND CONFLICT INVALID UNAVAILABLE TIMEOUT RESYNC LIMIT".split())
+CODES = {
+    *("UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND", "CONFLICT", "INVALID", "UNAVAILABLE", "TIMEOUT", "RESYNC", "LIMIT")
+}
 
 
 def faults(schema: GraphQLSchema, document: DocumentNode, answer: Any) -> list[str]:

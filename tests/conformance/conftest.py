@@ -29,3 +29,11 @@ def owner(server: Server) -> Iterator[Owner]:
     owner = Owner(server.graphql, (server.data_dir / "demo.credential").read_text().strip())
     with owner.http:
         yield owner
+
+
+@pytest.fixture(scope="session")
+def nobody(server: Server) -> Iterator[Owner]:
+    """Without a credential."""
+    nobody = Owner(server.graphql, None)
+    with nobody.http:
+        yield nobody

@@ -98,23 +98,15 @@ def configured(known: dict[str, list[Any]]) -> SchemathesisConfig:
 
 
 def json_node(value: Any) -> Any:
-    match value:
-        case None:
-            return nodes.Null
-        case bool():
-            return nodes.Boolean(value)
-        case int():
-            return nodes.Int(value)
-        case float():
-            return nodes.Float(value)
-        case str():
-            return nodes.String(value)
-        case list():
-            return nodes.List([json_node(item) for item in value])
-    named = enumerate(value.values())
-    return nodes.Object([ObjectFieldNode(name=NameNode(value=f"k{n}"), value=json_node(item)) for n, item in named])
+    if isinstance(value, list):
+        return nodes.List([json_node(item) for item in value])
+    if isinstance(value, dict):
+        named = enumerate(value.values())
+        return nodes.Object([ObjectFieldNode(name=NameNode(value=f"k{n}"), value=json_node(item)) for n, item in named])
+    return nodes.Null if value is None else LEAVES[type(value)](value)
 
 
+LEAVES: dict[type, Any] = {bool: nodes.Boolean, int: nodes.Int, float: nodes.Float, str: nodes.String}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -177,7 +169,7 @@ def hoisted(schema: GraphQLSchema, document: DocumentNode) -> tuple[DocumentNode
     return _with(document, operation, replace(root, arguments=tuple(arguments))), values
 
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,
@@ -221,7 +213,8 @@ def _parts(document: DocumentNode) -> tuple[OperationDefinitionNode, list[FieldN
 def _field(schema: GraphQLSchema, operation: OperationDefinitionNode, root: FieldNode) -> GraphQLField:
     kind = schema.get_root_type(operation.operation)
     assert kind is not None
-    return kind.fields[root.name.value]
+    field: GraphQLField = kind.fields[root.name.value]
+    return field
 
 
 def _with(document: DocumentNode, operation: OperationDefinitionNode, root: FieldNode) -> DocumentNode:

@@ -58,7 +58,7 @@ class Line:
         """The status line and all else until the server hangs up."""
         try:
             return await self._reader.read()
-        except ConnectionResetError:
+        except ConnectionError:
             return b""
 
 

@@ -255,9 +255,9 @@ def test_long_documents_are_few() -> None:
         store.look(text)
 
     assert len(store) == 10
-    without_room = Documents(CORE, Limits(), characters=5)
-    without_room.look("{ name }")
-    assert len(without_room) == 0
+    store.look(f"{{ deeper {{ {'name ' * 41} }} {' ' * 3 * len(texts[0])} }}")
+    assert len(store) == 10, "what would take a third of the room is not kept, and pushes nothing out"
+    assert all(isinstance(store.find(text), Document) for text in texts[-10:])
 
 
 def test_a_document_that_is_pushed_out_is_gone() -> None:

@@ -1,6 +1,7 @@
 """Whatever a schema, its data and a document are, the answer is byte for byte what stock Strawberry answers."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterator
 from random import Random
@@ -23,7 +24,7 @@ from tests.gateways.graphql.generated import CONFIG, Author, Shape, World, subsc
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 CACHES = [ParserCache, ValidationCache]  # so that the time goes into executions
-EXAMPLES = settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck])
+EXAMPLES = settings(max_examples=250, deadline=None, suppress_health_check=[*HealthCheck])
 SEEDS = st.randoms(use_true_random=True)
 FAULTS = st.sampled_from([0.0, 0.05, 0.2])
 HOT = st.sampled_from([0, 2, 64])  # uses after which a selection is compiled
@@ -31,8 +32,10 @@ HOT = st.sampled_from([0, 2, 64])  # uses after which a selection is compiled
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[asyncio.Runner]:
+    logging.getLogger("strawberry.execution").disabled = True  # it writes each error down, at length
     with asyncio.Runner() as runner:
         yield runner
+    logging.getLogger("strawberry.execution").disabled = False
 
 
 async def answer(data: Any, errors: list[GraphQLError] | None) -> tuple[str, str, int]:
@@ -103,7 +106,7 @@ def test_queries_are_answered_as_stock_answers_them(
                 same(runner.run(stock(ours, query, values, root)), expected)
 
 
-@settings(EXAMPLES, max_examples=100)
+@settings(EXAMPLES, max_examples=80)
 @given(SEEDS, FAULTS, HOT)
 def test_events_are_answered_as_stock_answers_them(
     runner: asyncio.Runner, random: Random, faults: float, hot: int

@@ -20,10 +20,11 @@ from strawberry.types.execution import ExecutionContext
 
 from domain.errors import NotFound, TimedOut
 from gateways.graphql import Answer, Call, Engine, Executor, Limits, Rights
+from gateways.graphql.engine import Joinable
 from gateways.graphql.tracing import Tracing
 from schema.errors import show
 from tests.collector import Collector, Received, collecting
-from tests.gateways.graphql.conftest import GUARD_S
+from tests.gateways.graphql.conftest import GUARD_S, Caller
 from voltgraph.tracing import span_processor
 
 pytestmark = pytest.mark.anyio
@@ -78,12 +79,19 @@ class Event:
         return format(get_current_span().get_span_context().span_id, "016x")
 
 
+async def two_events() -> AsyncIterator[Event]:
+    yield Event()
+    yield Event()
+
+
 @strawberry.type
 class Subscription:
     @strawberry.subscription
     async def spans(self, count: int = 2) -> AsyncIterator[Event]:
         for _ in range(count):
             yield Event()
+
+    shared: AsyncIterator[Event] = strawberry.subscription(resolver=two_events, metadata={"coalesce": True})
 
     @strawberry.subscription
     async def breaking(self) -> AsyncIterator[Event]:
@@ -290,6 +298,18 @@ async def test_of_a_subscription_the_start_and_each_event_are_spans_while_it_goe
 
     assert [answer async for answer in answers] == []
     assert len(traced.spans()) == 3
+
+
+async def test_shared_news_is_linked_to_the_start_of_whoever_was_first(traced: Traced) -> None:
+    call = Call("subscription Mine { shared { span } }")
+    first = await traced.engine.begin(call, None, RIGHTS, joins=True)
+    assert isinstance(first, Joinable)
+    seen = [answer.data async for answer in traced.engine.part(first, first.news_call, Caller(None))]
+
+    start, *events = traced.spans()
+    assert (start.name, start.attributes["voltgraph.graphql.outcome"]) == ("subscription", "OK")
+    assert seen == [{"shared": {"span": event.span_id}} for event in events]
+    assert [event.links for event in events] == [[(start.trace_id, start.span_id)]] * 2
 
 
 async def test_between_the_answers_no_span_is_current(traced: Traced) -> None:
