@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -14,6 +14,7 @@ from websockets.http11 import Request
 
 HEAD_MAX_BYTES = 64 * 1024
 HEADERS_MAX = 200
+GATHERED_MAX_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,52 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class Gathering:
+    """A transport that writes what one turn of the loop has brought in one go: a call to the kernel costs more than
+    most messages."""
+
+    __slots__ = ("_loop", "_parts", "_size_bytes", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._size_bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+        self._size_bytes += len(data)
+        if self._size_bytes > GATHERED_MAX_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        return self._size_bytes + self._transport.get_write_buffer_size()
+
+    def _flush(self) -> None:
+        if self._parts:
+            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts.clear()
+            self._size_bytes = 0
+            self._transport.write(data)
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Messages are cut off at their endpoint's limit, before they are gathered in memory (1009)."""
 
     config: Config
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", Gathering(transport, self.loop))
 
     def handle_connect(self, event: Request) -> None:
         for begin, limit_bytes in self.config.frame_limits.items():

@@ -5,7 +5,7 @@ from uuid import UUID
 from domain.bus import Topic
 from domain.events import Event
 
-REVOCATIONS = Topic(UUID(int=0), "credential")
+REVOCATIONS = Topic(UUID(int=0), "revocation")
 """Of the whole house: the id of each credential that is revoked, for doors, which remember those of every tenant."""
 
 

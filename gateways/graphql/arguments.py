@@ -1,7 +1,7 @@
 """What a field's resolver is called with, found beforehand where the document says it all."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     GraphQLArgument,
@@ -19,12 +19,10 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import get_argument_values
 from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
 
+from gateways.graphql.execution import Execution
 from gateways.graphql.leaves import CHECKS
 
-if TYPE_CHECKING:
-    from gateways.graphql.executor import Executor
-
-Arguments = Callable[["Executor"], dict[str, Any]]
+Arguments = Callable[[Execution], dict[str, Any]]
 
 
 class Constant(NamedTuple):
@@ -45,7 +43,7 @@ def arguments_of(field: GraphQLField, details: FieldDetails) -> Arguments:
     if not field.args and not details.node.arguments:
         return lambda _executor: {}
 
-    def by_the_book(executor: "Executor") -> dict[str, Any]:
+    def by_the_book(executor: Execution) -> dict[str, Any]:
         return get_argument_values(
             field, details.node, executor.variable_values, details.fragment_variable_values, executor.hide_suggestions
         )
@@ -61,7 +59,7 @@ def arguments_of(field: GraphQLField, details: FieldDetails) -> Arguments:
 
 
 def _assembled(parts: list[Constant | Variable], by_the_book: Arguments) -> Arguments:
-    def arguments(executor: "Executor") -> dict[str, Any]:
+    def arguments(executor: Execution) -> dict[str, Any]:
         coerced = executor.variable_values.coerced
         found: dict[str, Any] = {}
         for part in parts:

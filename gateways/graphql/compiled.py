@@ -12,7 +12,8 @@ from typing import Any, Final, TypeGuard
 
 from graphql import GraphQLScalarType, Undefined, is_non_null_type
 
-from gateways.graphql.completion import SETTLED, CompleteAt, gathered, settle
+from gateways.graphql.completion import SETTLED, gathered, settle
+from gateways.graphql.execution import CompleteAt
 from gateways.graphql.fields import Attribute, Field, Typename
 from gateways.graphql.leaves import CHECKS, ORDINARY, SURPRISE, completes, is_strawberry_enum, member_names
 

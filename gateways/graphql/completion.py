@@ -3,23 +3,16 @@
 A completer says `SURPRISE`, before anything has been executed, where graphql-core is to complete the value.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 from graphql import GraphQLObjectType, GraphQLOutputType, is_list_type, is_non_null_type, is_object_type
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path, gather_with_cancel
 
+from gateways.graphql.execution import CompleteAt, Execution, Selected, Where
 from gateways.graphql.leaves import ORDINARY, SURPRISE, completes
-
-if TYPE_CHECKING:
-    from gateways.graphql.executor import Executor
-    from gateways.graphql.selections import Selection
-
-# Where in the answer: a `Path` or, because making one costs ten times as much, a plain tuple of the same three.
-Where: TypeAlias = "tuple[Any, str | int, str | None] | Path | None"
-CompleteAt = Callable[["Executor", Any, Where], Any]
 
 SETTLED: Final = frozenset({dict, list, str, int, float, bool, NoneType})  # nothing to await
 
@@ -32,13 +25,13 @@ def path_of(where: Where) -> Path | None:
 
 
 def failed(
-    executor: "Executor", error: Exception, type_: GraphQLOutputType, details: FieldDetailsList, where: Where
+    executor: Execution, error: Exception, type_: GraphQLOutputType, details: FieldDetailsList, where: Where
 ) -> None:
     """Null and a collected error; raises where null is not allowed."""
     executor.handle_field_error(error, type_, details, cast("Path", path_of(where)))
 
 
-def settle(executor: "Executor", awaitables: Collection[Awaitable[Any]]) -> None:
+def settle(executor: Execution, awaitables: Collection[Awaitable[Any]]) -> None:
     """Siblings of what failed: the answer does not wait for them, but they are not left unawaited."""
     if awaitables:
         executor.settle_in_background([*awaitables])
@@ -77,9 +70,9 @@ def _null_first(complete: CompleteAt, *, nullable: bool) -> CompleteAt:
 
 
 def _object(type_: GraphQLObjectType, details: FieldDetailsList) -> CompleteAt:
-    selection: Selection | None = None
+    selection: Selected | None = None
 
-    def complete(executor: "Executor", value: Any, where: Where) -> Any:
+    def complete(executor: Execution, value: Any, where: Where) -> Any:
         nonlocal selection
         if not ORDINARY[type(value)]:
             return SURPRISE
@@ -91,10 +84,10 @@ def _object(type_: GraphQLObjectType, details: FieldDetailsList) -> CompleteAt:
 
 
 def _objects(type_: GraphQLObjectType, item_type: GraphQLOutputType, details: FieldDetailsList) -> CompleteAt:
-    selection: Selection | None = None
+    selection: Selected | None = None
     nulls = frozenset() if is_non_null_type(item_type) else frozenset([NoneType])
 
-    def complete(executor: "Executor", values: Any, where: Where) -> Any:
+    def complete(executor: Execution, values: Any, where: Where) -> Any:
         nonlocal selection
         if type(values) is not list and type(values) is not tuple:
             return SURPRISE
@@ -114,7 +107,7 @@ class _Items:
 
     def __init__(
         self,
-        executor: "Executor",
+        executor: Execution,
         complete: CompleteAt,
         where: Where,
         item_type: GraphQLOutputType,

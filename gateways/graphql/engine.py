@@ -19,10 +19,11 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionContext
 
 from gateways.graphql.budget import Purse
-from gateways.graphql.documents import Documents, Operation, Unread
+from gateways.graphql.documents import Document, Documents, Operation, Unread
 from gateways.graphql.executor import Executor, Forkable
-from gateways.graphql.limits import INVALID, Limits, Refused, wrong
+from gateways.graphql.limits import INVALID, Limits, Refused
 from gateways.graphql.metrics import ITEMS, Meter, meter, refused
+from gateways.graphql.trusted import Mode, Trusted, nothing_asked
 
 QUERY, MUTATION, SUBSCRIPTION = "query", "mutation", "subscription"
 ANY = frozenset({QUERY, MUTATION, SUBSCRIPTION})
@@ -36,19 +37,21 @@ class Rights:
     """What a caller may do with the engine itself; what fields show is their own matter.
 
     `principal` is whose budget pays. `introspection` is the error that `__schema` and `__type` answer, None where they
-    may be asked.
+    may be asked. `documents` is what becomes of those that are not in the manifest, where there is one.
     """
 
     principal: str
     introspection: Exception | None = None
     suggestions: bool = True
+    documents: Mode = Mode.OFF
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a client asks for: the parameters of a request of GraphQL over HTTP.
 
-    `carrier` is what its headers say of the caller's trace, where that is wanted.
+    `carrier` is what its headers say of the caller's trace, where that is wanted. `document_id` names a document of the
+    manifest.
     """
 
     query: str | None
@@ -56,6 +59,7 @@ class Call:
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
     carrier: Mapping[str, str] | None = None
+    document_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +126,7 @@ class Engine:
         limits: Limits | None = None,
         purse: Purse | None = None,
         tracing: Tracer | None = None,
+        trusted: Trusted | None = None,
     ) -> None:
         if schema.extensions:
             raise TypeError("Strawberry's extensions are not run here: what they do is a step of the engine's own")
@@ -131,6 +136,7 @@ class Engine:
         self._limits = limits or Limits()
         self.documents = Documents(schema._schema, self._limits)  # noqa: SLF001
         self._purse = purse
+        self._trusted = trusted
 
     def execute(
         self, call: Call, context: Forkable | None, rights: Rights, *, kinds: frozenset[str] = ONE_ANSWER
@@ -199,19 +205,24 @@ class Engine:
         self, call: Call, rights: Rights, kinds: frozenset[str]
     ) -> tuple[Operation, Mapping[str, Any] | None]:
         """The operation, paid for, and what is told of its cost; raises `Refused`."""
-        if not call.query:
-            raise wrong("there is no query")
-        found = self.documents.find(call.query, suggestions=rights.suggestions)
-        if isinstance(found, Unread):
-            await self._paid(rights, found.cost)
-            found = self.documents.read(found)
+        trusted = self._trusted
+        found: Document | Unread | None = None if trusted is None else trusted.find(call, rights)
+        if found is None:
+            if not call.query:
+                raise nothing_asked(call)
+            found = self.documents.find(call.query, suggestions=rights.suggestions)
+            if isinstance(found, Unread):
+                await self._paid(rights, found.cost)
+                found = self.documents.read(found)
+            if trusted is not None:
+                trusted.runs(found, rights)
         operation = found.operation(call.operation_name)
         if self.tracing is not None:
             self.tracing.found(operation)
         if operation.kind not in kinds:
             raise _wrong_kind(operation, kinds)
         cost = operation.price(call.variables)
-        remaining = await self._paid(rights, cost)
+        remaining = await self._paid(rights, max(cost, 1))  # nothing is for nothing
         return operation, {"cost": self._limits.told(cost, remaining)}
 
     async def _paid(self, rights: Rights, cost: int) -> int | None:

@@ -19,9 +19,9 @@ from graphql.execution.executor import CollectedErrors
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateways.graphql.completion import SETTLED, failed
+from gateways.graphql.execution import Execution
 from gateways.graphql.fields import GUARDED
 from gateways.graphql.plans import INCREMENTAL, Plan, Variant
 from gateways.graphql.selections import Selection
@@ -35,7 +35,7 @@ class Forkable(Protocol):
         ...
 
 
-class Executor(StrawberryGraphQLCoreExecutionContext):
+class Executor(Execution):
     """Gives every operation and every event of a subscription a context of its own, so that no loader outlives one.
 
     Executes by a `Plan`'s selections; as graphql-core does where something stands between field and resolver
@@ -43,14 +43,12 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     """
 
     variant: Variant | None
-    introspection: Exception | None
     is_planned: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.context_value = _forked(self.context_value)
         self.__dict__.pop("async_helpers")
-        self.introspection = None
         self.is_planned = (
             self.error_propagation
             and self.abort_signal is None
@@ -70,10 +68,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         introspection: Exception | None = None,
         hide_suggestions: bool = False,
     ) -> Self | list[GraphQLError]:
-        """`introspection` is what `__schema` and `__type` answer where they are not allowed.
-
-        The list is what is wrong with the variables.
-        """
+        """The list is what is wrong with the variables. `introspection`: see `Execution`."""
         values = plan.coerced(variables or {}, hide_suggestions=hide_suggestions)
         if isinstance(values, list):
             return values
@@ -109,7 +104,12 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return made
 
     def _begin(self, variant: Variant) -> None:
-        """All that an execution changes is its own, the attributes of graphql-core's constructor among them."""
+        """All that an execution changes is its own: the attributes that the constructors of graphql-core make, again.
+
+        Private to it: `_relevant_sub_fields`, its memo of sub-selections by the identity of the list of their fields.
+        Here the lists are the variant's, and so is the memo. Elsewhere every event has one of its own: its lists are
+        new each time, and one memo for all of them would grow for as long as the subscription lives.
+        """
         self.collected_errors = CollectedErrors()
         self.pending_incremental_futures = set()
         self.background_futures = set()
@@ -126,7 +126,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         executor = super().build_per_event_executor(payload)
         executor.context_value = _forked(self.context_value)
         if self.variant is None:
-            executor._relevant_sub_fields = {}  # noqa: SLF001
+            executor._relevant_sub_fields = {}  # noqa: SLF001  # as in `_begin`
         return executor
 
     def __copy__(self) -> Self:

@@ -5,7 +5,7 @@ graphql-core completes it, so that errors, their order and what they null are it
 """
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
@@ -14,11 +14,9 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from gateways.graphql.arguments import arguments_of
-from gateways.graphql.completion import SETTLED, Where, completes_at, failed, path_of
+from gateways.graphql.completion import SETTLED, completes_at, failed, path_of
+from gateways.graphql.execution import Execution, Where
 from gateways.graphql.leaves import ORDINARY, SURPRISE
-
-if TYPE_CHECKING:
-    from gateways.graphql.executor import Executor
 
 GUARDED: Final = frozenset({"__schema", "__type"})
 
@@ -39,7 +37,7 @@ class Field:
         self._arguments = arguments_of(field, details[0])
         self._complete = completes_at(field.type, details)
 
-    def execute(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         """The value, an awaitable of it, or None and a collected error; raises where null is not allowed.
 
         `where` is that of the object.
@@ -55,7 +53,7 @@ class Field:
         except Exception as error:
             return self._failed(executor, error, path)
 
-    def finish(self, executor: "Executor", value: Any, where: Where) -> Any:
+    def finish(self, executor: Execution, value: Any, where: Where) -> Any:
         """`execute` from the point where the value is known."""
         here = (where, self.key, self.parent_name)
         try:
@@ -66,25 +64,25 @@ class Field:
         except Exception as error:
             return self._failed(executor, error, here)
 
-    def _by_the_book(self, executor: "Executor", value: Any, path: Path) -> Any:
+    def _by_the_book(self, executor: Execution, value: Any, path: Path) -> Any:
         info = self._info(executor, path)
         if executor.is_awaitable(value):
             return self._later(executor, value, info)
         completed = executor.complete_value(self.return_type, self._details, info, path, value, None)
         return self._ended(executor, completed, path)
 
-    def _completed(self, executor: "Executor", value: Any, path: Path, info: "GraphQLResolveInfo[Any]") -> Any:
+    def _completed(self, executor: Execution, value: Any, path: Path, info: "GraphQLResolveInfo[Any]") -> Any:
         completed = SURPRISE if self._complete is None else self._complete(executor, value, path)
         if completed is SURPRISE:
             return executor.complete_value(self.return_type, self._details, info, path, value, None)
         return completed
 
-    def _ended(self, executor: "Executor", completed: Any, where: Where) -> Any:
+    def _ended(self, executor: Execution, completed: Any, where: Where) -> Any:
         if type(completed) not in SETTLED and executor.is_awaitable(completed):
             return self._guarded(executor, completed, where)
         return completed
 
-    async def _later(self, executor: "Executor", value: Awaitable[Any], info: "GraphQLResolveInfo[Any]") -> Any:
+    async def _later(self, executor: Execution, value: Awaitable[Any], info: "GraphQLResolveInfo[Any]") -> Any:
         try:
             completed = self._completed(executor, await value, info.path, info)
             if type(completed) not in SETTLED and executor.is_awaitable(completed):
@@ -93,16 +91,16 @@ class Field:
         except Exception as error:
             return self._failed(executor, error, info.path)
 
-    async def _guarded(self, executor: "Executor", completed: Awaitable[Any], where: Where) -> Any:
+    async def _guarded(self, executor: Execution, completed: Awaitable[Any], where: Where) -> Any:
         try:
             return await completed
         except Exception as error:
             return self._failed(executor, error, where)
 
-    def _failed(self, executor: "Executor", error: Exception, where: Where) -> None:
+    def _failed(self, executor: Execution, error: Exception, where: Where) -> None:
         failed(executor, error, self.return_type, self._details, where)
 
-    def _info(self, executor: "Executor", path: Path) -> "GraphQLResolveInfo[Any]":
+    def _info(self, executor: Execution, path: Path) -> "GraphQLResolveInfo[Any]":
         return executor.build_resolve_info(self._definition, self._nodes, self._parent_type, path)
 
 
@@ -111,7 +109,7 @@ class Attribute(Field):
 
     name: str
 
-    def execute(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         try:
             value = getattr(source, self.name)
         except Exception as error:
@@ -122,25 +120,25 @@ class Attribute(Field):
 class Event(Field):
     """The field of a subscription, answered by what was yielded: its arguments were for the stream."""
 
-    def execute(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         return self.finish(executor, source, where)
 
 
 class Typename(Field):
-    def execute(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         return self.parent_name
 
 
 class Introspection(Field):
     """`__schema` and `__type`, which are not for everybody."""
 
-    def execute(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         if executor.introspection is not None:
             return self._failed(executor, executor.introspection, (where, self.key, self.parent_name))
         return super().execute(executor, source, where)
 
 
-def field_of(executor: "Executor", parent_type: GraphQLObjectType, key: str, details: FieldDetailsList) -> Field | None:
+def field_of(executor: Execution, parent_type: GraphQLObjectType, key: str, details: FieldDetailsList) -> Field | None:
     """None for one that the schema does not have, which answers nothing."""
     node = details[0].node
     name = node.name.value

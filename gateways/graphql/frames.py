@@ -4,6 +4,8 @@ from typing import Any
 
 import orjson
 
+from gateways.graphql.trusted import document_id
+
 
 def prefix(operation_id: str) -> str:
     """Of every result of an operation; the result itself and a brace follow."""
@@ -26,8 +28,12 @@ def problem(frame: Any) -> str | None:
 
 
 def _problem_of_operation(payload: Any) -> str | None:
-    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-        return "subscribe needs a payload with a query"
+    if not isinstance(payload, dict):
+        return "subscribe needs a payload"
+    if not isinstance(payload.get("query"), str | None) or not isinstance(payload.get("documentId"), str | None):
+        return "query and documentId are strings"
+    if payload.get("query") is None and document_id(payload) is None:
+        return "subscribe needs a payload with a query, or the id of a document"
     if not isinstance(payload.get("variables"), dict | None):
         return "variables are an object"
     if not isinstance(payload.get("operationName"), str | None):

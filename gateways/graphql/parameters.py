@@ -8,6 +8,7 @@ import orjson
 
 from gateways.graphql.engine import Call
 from gateways.graphql.responses import Rejected
+from gateways.graphql.trusted import document_id
 
 _FIELDS_MAX = 50
 
@@ -16,6 +17,7 @@ _SHAPES: dict[str, tuple[type, str]] = {
     "variables": (dict, "an object"),
     "operationName": (str, "a string"),
     "extensions": (dict, "an object"),
+    "documentId": (str, "a string"),
 }
 _JSON_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}
 
@@ -60,14 +62,21 @@ def _decoded(name: str, value: str) -> Any:
 
 def _call(given: dict[str, Any]) -> Call:
     """Other properties are not looked at, as the specification demands."""
-    if problems := list(_problems(given)):
+    named = document_id(given)
+    if problems := list(_problems(given, named)):
         raise Rejected(*problems)
-    return Call(given["query"], given.get("variables"), given.get("operationName") or None, given.get("extensions"))
+    return Call(
+        given.get("query"),
+        given.get("variables"),
+        given.get("operationName") or None,
+        given.get("extensions"),
+        document_id=named,
+    )
 
 
-def _problems(given: dict[str, Any]) -> Iterator[str]:
-    if given.get("query") is None:
-        yield "query is missing"
+def _problems(given: dict[str, Any], named: str | None) -> Iterator[str]:
+    if given.get("query") is None and named is None:
+        yield "query is missing, and so is the id of a document"
     for name, (shape, wanted) in _SHAPES.items():
         value = given.get(name)
         if value is not None and type(value) is not shape:

@@ -1,7 +1,7 @@
 """What can be known of an operation before anybody runs it, kept with the document and shared by all who do."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import (
     DirectiveNode,
@@ -24,10 +24,8 @@ from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, get_variable_values
 
+from gateways.graphql.execution import Execution
 from gateways.graphql.selections import Selection
-
-if TYPE_CHECKING:
-    from gateways.graphql.executor import Executor
 
 VARIANTS_MAX = 16
 COERCION_ERRORS_MAX = 50
@@ -50,12 +48,12 @@ class Variant:
         self._root: Selection | None = None
         self._selections: dict[tuple[GraphQLObjectType, int], Selection] = {}
 
-    def root(self, executor: "Executor") -> Selection:
+    def root(self, executor: Execution) -> Selection:
         if self._root is None:
             self._root = _collect_root(executor)
         return self._root
 
-    def selection(self, executor: "Executor", type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
+    def selection(self, executor: Execution, type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
         key = (type_, id(details))
         found = self._selections.get(key)
         if found is None:
@@ -131,7 +129,7 @@ def _details(
     return details, errors
 
 
-def _collect_root(executor: "Executor") -> Selection:
+def _collect_root(executor: Execution) -> Selection:
     """Raises the GraphQLError that the whole operation ends with."""
     operation = executor.operation
     type_ = executor.schema.get_root_type(operation.operation)

@@ -19,6 +19,8 @@ _DEMANDED: dict[int, Headers] = {  # by HTTP, of such a status
     HTTPStatus.METHOD_NOT_ALLOWED: [(b"allow", _METHODS)],
 }
 
+_OF_THE_OPERATION = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+
 
 class Rejected(Exception):
     """A request that is not looked into; `problems` tell its sender what is wrong with it, one each."""
@@ -60,7 +62,7 @@ def _status(answer: Answer, medium: Medium | None, *, reads: bool) -> int:
     """
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED and not reads:
         return HTTPStatus.NOT_ACCEPTABLE
-    if answer.status == HTTPStatus.BAD_REQUEST and medium is Medium.JSON:
+    if answer.status in _OF_THE_OPERATION and medium is Medium.JSON:
         return HTTPStatus.OK
     return answer.status
 

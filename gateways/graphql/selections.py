@@ -1,18 +1,16 @@
 """What is selected of an object, ready to be executed as graphql-core's `execute_fields` would."""
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLObjectType
 from graphql.execution.collect_fields import GroupedFieldSet
 from graphql.pyutils import async_reduce
 
 from gateways.graphql.compiled import NOTHING, compiled
-from gateways.graphql.completion import SETTLED, CompleteAt, Where, gathered, settle
+from gateways.graphql.completion import SETTLED, gathered, settle
+from gateways.graphql.execution import CompleteAt, Execution, Where
 from gateways.graphql.fields import Field, field_of
-
-if TYPE_CHECKING:
-    from gateways.graphql.executor import Executor
 
 HOT = 128  # objects, after which compiling pays: it takes as long as 150 of them take field by field
 
@@ -20,7 +18,7 @@ HOT = 128  # objects, after which compiling pays: it takes as long as 150 of the
 class Selection:
     """Of objects of one type at one place of a document."""
 
-    def __init__(self, executor: "Executor", type_: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
+    def __init__(self, executor: Execution, type_: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
         made = (field_of(executor, type_, key, details) for key, details in grouped.items())
         self._fields = [field for field in made if field is not None]
         self._keys = [field.key for field in self._fields]
@@ -35,13 +33,13 @@ class Selection:
                 self.complete = compiled(self._fields, self._resume)
         return self.complete
 
-    def _walk(self, executor: "Executor", source: Any, where: Where) -> Any:
+    def _walk(self, executor: Execution, source: Any, where: Where) -> Any:
         self.warm(1)
         return self._resume(executor, source, where, (), NOTHING, {})
 
     def _resume(
         self,
-        executor: "Executor",
+        executor: Execution,
         source: Any,
         where: Where,
         done: tuple[Any, ...],
@@ -64,7 +62,7 @@ class Selection:
             raise
         return gathered(results, waiting) if waiting else results
 
-    def serially(self, executor: "Executor", source: Any) -> Any:
+    def serially(self, executor: Execution, source: Any) -> Any:
         """As the fields of a mutation are."""
 
         def reducer(results: dict[str, Any], field: Field) -> Any:

@@ -4,6 +4,7 @@ HTTP goes past Strawberry's view and Starlette's requests and responses, which t
 """
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -44,6 +45,7 @@ _KINDS = {  # by whether the method only reads, and whether the answer is a stre
     (False, False): frozenset({QUERY, MUTATION}),
     (False, True): frozenset({QUERY, MUTATION, SUBSCRIPTION}),
 }
+_ASKED = re.compile(rb"(?:query|documentId|extensions)=")
 _OFFERED = ", ".join(one.value.decode() for one in (Medium.GRAPHQL_RESPONSE, Medium.JSON, Medium.EVENTS))
 
 
@@ -145,7 +147,7 @@ class GraphQLView(GraphQL[Any, None]):
         return time.monotonic() + (actor.expires_at - self._clock()).total_seconds()
 
     async def _http(self, head: _Head, actor: Actor | None, scope: Scope, receive: Receive, send: Send) -> None:
-        page = self._ide if scope["method"] in _READING and b"query=" not in scope["query_string"] else None
+        page = self._ide if scope["method"] in _READING and not _ASKED.search(scope["query_string"]) else None
         medium = negotiate(head.accept, page=page is not None)
         if scope["method"] == "OPTIONS":
             await responses.send_methods(send)

@@ -5,7 +5,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -114,8 +114,9 @@ class TextAdapter(ASGIWebSocketAdapter):
         except (WebSocketDisconnect, Disconnected) as error:
             raise WebSocketDisconnected from error
 
-    async def send(self, text: str) -> None:
-        await self.ws.send({"type": "websocket.send", "text": text})
+    def send(self, text: str) -> Coroutine[Any, Any, None]:
+        """To be awaited."""
+        return self.ws.send({"type": "websocket.send", "text": text})
 
     async def close(self, code: int, reason: str) -> None:
         self.closed = self.closed or (code, reason)

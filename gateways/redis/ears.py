@@ -11,6 +11,7 @@ from domain.bus import Ear, Gap, Message, Overflowed, place
 from gateways.redis.streams import Replay
 
 DROPS = Counter("voltgraph_bus_drops", "Messages that a listener was too slow for")
+GAPS = Counter("voltgraph_bus_gaps", "Times that a listener was told to look again")
 
 WAITING_MAX_BYTES = 16 * 1024 * 1024  # for one listener; a batch of readings may have a megabyte
 
@@ -125,6 +126,7 @@ class BoundedEar(Ear):
 
     def hear_gap(self) -> None:
         if self._begun:
+            GAPS.inc()
             self._waiting.gap()
             self._stirred.set()
 
@@ -139,6 +141,7 @@ class BoundedEar(Ear):
     async def _read_on(self, replay: Replay) -> None:
         self._replayed.extend(await replay.more())
         if replay.has_gap:
+            GAPS.inc()
             self._replay, self._is_behind = None, False
         elif replay.is_at_end and not self._is_behind:
             self._replay, self._told = None, replay

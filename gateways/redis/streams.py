@@ -58,6 +58,7 @@ class Beginning:
     era: str
 
 
+NOWHERE = Beginning("")  # whatever comes after that, some of it may be missing
 Position = str | Beginning  # after the fact with that id
 Entry = tuple[str, bytes]  # id, frame
 
@@ -128,9 +129,10 @@ class Streams:
     async def stop(self) -> None:
         await self._client.aclose()
 
-    async def end(self, topic: Topic) -> Position:
+    async def end(self, topic: Topic, *, within_s: float | None = None) -> Position:
         """Where the stream ends now."""
-        async with self._turns, reachable(within_s=self._within_s), self._client.pipeline(transaction=False) as asking:
+        within_s = self._within_s if within_s is None else min(within_s, self._within_s)
+        async with self._turns, reachable(within_s=within_s), self._client.pipeline(transaction=False) as asking:
             asking.xrevrange(stream(topic), count=1)
             asking.set(_ERA, uuid4().hex, nx=True, get=True)
             asking.get(_ERA)

@@ -392,8 +392,8 @@ def test_graphql_core_keeps_what_it_has_collected_by_the_identity_of_the_fields(
         (
             "__init__",
             "self schema fragment_definitions fragments root_value context_value operation variable_values "
-            "field_resolver type_resolver subscribe_field_resolver enable_early_execution middleware_manager is_awaitable "
-            "is_async_iterable hide_suggestions abort_signal hooks",
+            "field_resolver type_resolver subscribe_field_resolver enable_early_execution middleware_manager "
+            "is_awaitable is_async_iterable hide_suggestions abort_signal hooks",
         ),
         ("build_per_event_executor", "self payload"),
         ("execute_operation", "self serially"),

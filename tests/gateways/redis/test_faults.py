@@ -168,7 +168,7 @@ async def test_a_live_listener_hears_again_after_its_redis_connection_was_killed
 async def test_stock_queues_without_bound_for_a_slow_consumer_and_tells_it_nothing(valkey: Valkey) -> None:
     backend = RedisBroadcast(valkey.url)
     async with Broadcast(backend=backend) as broadcast, broadcast.subscribe("flood") as slow:
-        await backend.publish_all([("flood", b"x")] * 5_000)
+        await backend.run([("PUBLISH", "flood", b"x")] * 5_000)
 
         await until(lambda: slow._queue.qsize() == 5_000)
 
