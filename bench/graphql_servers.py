@@ -6,17 +6,19 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from starlette.routing import BaseRoute
 
 from bench.serving import CLIENT_CORES, SERVER_CORE, Server
 
 
 @contextmanager
-def bare(name: str) -> Iterator[Server]:
-    """`plain`, `stock` or `cached` on the server's core, while the caller keeps to the client's."""
-    process = subprocess.Popen([sys.executable, "-m", __name__, name], stdout=subprocess.PIPE, text=True)
+def bare(*name: str, program: str = __name__) -> Iterator[Server]:
+    """`plain`, `stock` or `cached`, or another program's, on the server's core, while the caller keeps to the client's."""
+    process = subprocess.Popen([sys.executable, "-m", program, *name], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -30,9 +32,6 @@ def bare(name: str) -> Iterator[Server]:
 
 
 def _run_bare(name: str) -> None:
-    """On the same uvicorn as ours."""
-    import uvicorn
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse
     from starlette.routing import Route
@@ -49,10 +48,18 @@ def _run_bare(name: str) -> None:
         route = Route("/graphql", plain, methods=["POST"])
     else:
         route = Route("/graphql", GraphQL(build(extensions=CACHES if name == "cached" else ())))
+    serve_bare([route])
+
+
+def serve_bare(routes: Sequence[BaseRoute]) -> None:
+    """On the same uvicorn as ours; the first line that it prints is its port."""
+    import uvicorn
+    from starlette.applications import Starlette
+
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
-        Starlette(routes=[route]),
+        Starlette(routes=routes),
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",

@@ -9,10 +9,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from strawberry import Schema
 
 import schema
-from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse, Tracer
+from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse, Terms, Tracer, Trusted
 from resolvers.context import context
+from voltgraph.documents import trusted_documents
 from voltgraph.headers import BrowserHeaders
 from voltgraph.health import detailed, health
 from voltgraph.metrics import metrics
@@ -26,13 +28,26 @@ log = structlog.get_logger()
 _BODY_MAX_BYTES = 2_000_000  # of any request; /graphql has a smaller limit of its own, and tells more of it
 
 
-def built_engine(*, limits: Limits | None = None, purse: Purse | None = None, tracing: Tracer | None = None) -> Engine:
-    """The schema in the engine that runs it."""
-    return Engine(schema.build(executor=Executor), limits=limits, purse=purse, tracing=tracing)
+def built_engine(
+    *,
+    graph: Schema | None = None,
+    limits: Limits | None = None,
+    purse: Purse | None = None,
+    tracing: Tracer | None = None,
+    trusted: Trusted | None = None,
+) -> Engine:
+    """The schema in the engine that runs it; `trusted` is of the same one."""
+    graph = graph or schema.build(executor=Executor)
+    return Engine(graph, limits=limits, purse=purse, tracing=tracing, trusted=trusted)
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The ASGI application of one process; its house is built when it starts and taken down when it stops."""
+    """The ASGI application of one process; its house is built when it starts and taken down when it stops.
+
+    Raises `SettingsError` for documents that cannot be run.
+    """
+    graph, limits = schema.build(executor=Executor), Limits(cost=settings.graphql_cost_max)
+    trusted = trusted_documents(settings, graph, limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -40,13 +55,17 @@ def create_app(settings: Settings) -> Starlette:
             app.state.house = house
             ide = Ide() if settings.graphiql else None
             graphql = GraphQLView(
-                built_engine(limits=Limits(cost=settings.graphql_cost_max), purse=house.purse, tracing=spans),
+                built_engine(graph=graph, limits=limits, purse=house.purse, tracing=spans, trusted=trusted),
                 authenticate=house.door,
                 context=partial(context, house.workplace),
                 rights=rights(settings),
                 allowed_origins=settings.allowed_origins,
                 ide=ide,
+                terms=_terms(settings),
+                operations_per_socket=settings.graphql_operations_per_socket,
+                clock=house.workplace.clock,
             )
+            house.door.tell(graphql.sockets.revoked)
             app.state.graphql = graphql
             app.router.routes[:] = [
                 Route("/", _front_door),
@@ -63,6 +82,18 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(lifespan=lifespan, max_body_size=_BODY_MAX_BYTES)
     app.middleware_stack = BrowserHeaders(app.build_middleware_stack(), allowed_origins=settings.allowed_origins)
     return app
+
+
+def _terms(settings: Settings) -> Terms:
+    """Of sockets and event streams; 0 is no limit."""
+    return Terms(
+        connections_per_caller=settings.graphql_sockets_per_credential or None,
+        operations_per_caller=settings.graphql_operations_per_credential or None,
+        messages_per_s=settings.graphql_messages_per_s or None,
+        ping_s=settings.graphql_ping_s or None,
+        idle_s=settings.graphql_idle_s or None,
+        lifetime_s=settings.graphql_lifetime_s or None,
+    )
 
 
 async def _front_door(_request: Request) -> Response:

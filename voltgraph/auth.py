@@ -96,6 +96,7 @@ class Doorkeeper:
         self._asking: dict[bytes, asyncio.Task[Actor | None]] = {}
         self._listening = False
         self._revocations = 0  # heard, or perhaps missed
+        self._told: list[Callable[[UUID | None], None]] = []
 
     @property
     def remembers(self) -> bool:
@@ -113,6 +114,10 @@ class Doorkeeper:
         if actor is None:
             raise Unauthenticated("the credential is unknown, revoked or expired")
         return actor
+
+    def tell(self, of_revocation: Callable[[UUID | None], None]) -> None:
+        """Whoever is to hear whose credential was revoked; None: anybody's may have been."""
+        self._told.append(of_revocation)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -188,6 +193,8 @@ class Doorkeeper:
             self._known.clear()
         else:
             self._known.drop(lambda actor: actor.id == revoked)
+        for told in self._told:
+            told(revoked)
 
 
 def _revoked(news: Message | Gap) -> UUID | None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -23,13 +24,16 @@ T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 tenant = typer.Typer(no_args_is_help=True, help="Customer organizations.")
 credential = typer.Typer(no_args_is_help=True, help="API secrets.")
+documents = typer.Typer(no_args_is_help=True, help="GraphQL documents of clients; needs no database.")
 simulate = typer.Typer(no_args_is_help=True, help="Simulated equipment, as separate processes.")
 app.add_typer(tenant, name="tenant")
 app.add_typer(credential, name="credential")
+app.add_typer(documents, name="documents")
 app.add_typer(simulate, name="simulate")
 
 Host = Annotated[str | None, typer.Option(help="Address to serve on.")]
 Port = Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one.")]
+Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Of .graphql files, at any depth.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the port.")]
 
 
@@ -142,6 +146,25 @@ def credential_create(
     from voltgraph.seed import create_credential
 
     print(_with_workplace(lambda workplace: create_credential(workplace, slug=tenant, role=role, name=name)))
+
+
+@documents.command(name="check")
+def documents_check(folder: Folder) -> None:
+    """Check documents against the schema and the limits; tells what each operation costs."""
+    from voltgraph.documents import check_folder
+
+    sys.exit(check_folder(folder, load()))
+
+
+@documents.command(name="manifest")
+def documents_manifest(
+    folder: Folder,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; standard output without it.")] = None,
+) -> None:
+    """Write the manifest that `VOLTGRAPH_DOCUMENTS` reads: each operation with the fragments that it needs."""
+    from voltgraph.documents import write_manifest
+
+    sys.exit(write_manifest(folder, load(), output))
 
 
 @simulate.command(name="stations")

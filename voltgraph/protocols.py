@@ -169,7 +169,8 @@ class Gathering:
             data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts.clear()
             self._size_bytes = 0
-            self._transport.write(data)
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

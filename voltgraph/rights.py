@@ -1,10 +1,10 @@
-"""Who may do what with the GraphQL engine itself: look at the schema, and on whose budget."""
+"""Who may do what with the GraphQL engine itself: look at the schema, ask what was not foreseen, on whose budget."""
 
 from collections.abc import Callable
 
-from domain.actor import Actor
+from domain.actor import Actor, Role
 from domain.errors import Forbidden, Unauthenticated
-from gateways.graphql import Rights
+from gateways.graphql import Mode, Rights
 from voltgraph.settings import Settings
 
 _ANONYMOUS = Unauthenticated("introspection needs a credential")
@@ -17,12 +17,15 @@ def rights(settings: Settings) -> Callable[[Actor | None, str | None], Rights]:
     Whoever may not read the schema is not told the names in it by suggestions either.
     """
     introspecting = frozenset(settings.graphql_introspection)
+    otherwise = Mode(settings.documents_mode.get(None, Mode.OFF))
+    modes = {role: Mode(settings.documents_mode.get(role, otherwise)) for role in Role}
 
     def of(actor: Actor | None, host: str | None) -> Rights:
         if actor is None:
-            return Rights(f"anonymous:{host}", introspection=_ANONYMOUS, suggestions=False)
+            return Rights(f"anonymous:{host}", introspection=_ANONYMOUS, suggestions=False, documents=otherwise)
         may = actor.role in introspecting
         principal = f"{actor.tenant_id}:{actor.id or actor.name}"
-        return Rights(principal, introspection=None if may else _REFUSED, suggestions=may)
+        introspection = None if may else _REFUSED
+        return Rights(principal, introspection=introspection, suggestions=may, documents=modes[actor.role])
 
     return of

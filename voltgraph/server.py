@@ -22,6 +22,7 @@ from gateways.graphql.websocket import FRAME_CHARACTERS_MAX
 from gateways.ocpp.link import Limits as StationLimits
 from voltgraph import logging
 from voltgraph.app import create_app
+from voltgraph.documents import check_documents
 from voltgraph.processes import child, end, ending_on_signals
 from voltgraph.protocols import PATIENCE, Config, Patience
 from voltgraph.settings import Settings, SettingsError
@@ -119,6 +120,7 @@ def run_worker(
 def run_workers(settings: Settings, count: int, *, when_ready: Callable[[], None] | None = None) -> None:
     """Several workers, restarted when one dies. They share the port, and through Redis one cluster state."""
     logging.configure(log_format=settings.log_format, level=settings.log_level)
+    check_documents(settings)  # a wrong one would end every worker, again and again
     metrics_dir = str(_metrics_dir(settings))
     environment = {**os.environ, **_as_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics_dir}
     workers: dict[int, subprocess.Popen[bytes]] = {}

@@ -52,9 +52,18 @@ class Settings(BaseSettings):
     influx_bucket: str | None = None
 
     graphql_introspection: Annotated[tuple[Role, ...], NoDecode] = (Role.ADMIN, Role.OPERATOR, Role.VIEWER)
+    documents: Annotated[tuple[Path, ...], NoDecode] = ()
+    documents_mode: Annotated[dict[Role | None, Literal["off", "log", "enforce"]], NoDecode] = Field(default={})
     graphql_cost_max: int = Field(default=10_000, gt=0)
     graphql_budget_per_s: int = Field(default=20_000, ge=0)
     graphql_budget_burst: int = Field(default=200_000, gt=0)
+    graphql_sockets_per_credential: int = Field(default=10_000, ge=0)
+    graphql_operations_per_credential: int = Field(default=50_000, ge=0)
+    graphql_operations_per_socket: int = Field(default=100, gt=0)
+    graphql_messages_per_s: float = Field(default=200.0, ge=0)
+    graphql_ping_s: float = Field(default=30.0, ge=0)
+    graphql_idle_s: float = Field(default=0.0, ge=0)
+    graphql_lifetime_s: float = Field(default=0.0, ge=0)
 
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     command_deadline_s: float = Field(default=30.0, gt=0)
@@ -72,12 +81,26 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("allowed_origins", "graphql_introspection", mode="before")
+    @field_validator("allowed_origins", "graphql_introspection", "documents", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("documents_mode", mode="before")
+    @classmethod
+    def _by_role(cls, value: object) -> object:
+        """`enforce,ADMIN:off`: of all, and of some in its place. What YAML takes for a boolean is a mode."""
+        if isinstance(value, dict):
+            return {role: "off" if mode is False else mode for role, mode in value.items()}
+        if not isinstance(value, str):
+            return {} if value is False else value
+        parts = [part.strip().rpartition(":") for part in value.split(",") if part.strip()]
+        modes = {role.strip() or None: mode.strip() for role, _, mode in parts}
+        if len(modes) < len(parts):
+            raise ValueError("says the mode of a role twice")
+        return modes
 
     @field_validator("allowed_origins")
     @classmethod
@@ -118,6 +141,8 @@ class Settings(BaseSettings):
     def _belong_together(self) -> Self:
         if self.database_owner_url and not self.database_url:
             raise ValueError(f"{PREFIX}DATABASE_URL: must be set where {PREFIX}DATABASE_OWNER_URL is")
+        if not self.documents and any(mode != "off" for mode in self.documents_mode.values()):
+            raise ValueError(f"{PREFIX}DOCUMENTS: must be set where {PREFIX}DOCUMENTS_MODE is not off")
         if self.history == "influx":
             for name in ("influx_url", "influx_token", "influx_org", "influx_bucket"):
                 if getattr(self, name) is None:

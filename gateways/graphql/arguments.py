@@ -53,7 +53,7 @@ def arguments_of(field: GraphQLField, details: FieldDetails) -> Arguments:
         return by_the_book
     said = [part for part in parts if part is not UNSAID]
     constants = {part.name: part.value for part in said if isinstance(part, Constant)}
-    if len(constants) == len(said) and not any(type(value) is list for value in constants.values()):
+    if len(constants) == len(said):
         return lambda _executor: constants
     return _assembled(said, by_the_book)
 
@@ -64,7 +64,7 @@ def _assembled(parts: list[Constant | Variable], by_the_book: Arguments) -> Argu
         found: dict[str, Any] = {}
         for part in parts:
             if isinstance(part, Constant):
-                found[part.name] = [*part.value] if type(part.value) is list else part.value
+                found[part.name] = part.value
                 continue
             value = coerced.get(part.variable, Undefined)
             if value is Undefined or (value is None and not part.nullable):
@@ -102,7 +102,7 @@ def _constant(name: str, value: Any) -> Constant | None:
 
 
 def _is_timeless(type_: GraphQLInputType) -> bool:
-    """A literal of such a type always means the same, and nobody can change it: custom scalars may read a clock."""
+    """A literal of such a type always means the same, where a custom scalar may read a clock. Strawberry copies lists."""
     some = type_.of_type if is_non_null_type(type_) else type_
     if is_list_type(some):
         some = some.of_type.of_type if is_non_null_type(some.of_type) else some.of_type

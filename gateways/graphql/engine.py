@@ -19,7 +19,7 @@ from strawberry import Schema
 from strawberry.types.execution import ExecutionContext
 
 from gateways.graphql.budget import Purse
-from gateways.graphql.documents import Document, Documents, Operation, Unread
+from gateways.graphql.documents import Documents, Operation, Unread
 from gateways.graphql.executor import Executor, Forkable
 from gateways.graphql.limits import INVALID, Limits, Refused
 from gateways.graphql.metrics import ITEMS, Meter, meter, refused
@@ -206,8 +206,8 @@ class Engine:
     ) -> tuple[Operation, Mapping[str, Any] | None]:
         """The operation, paid for, and what is told of its cost; raises `Refused`."""
         trusted = self._trusted
-        found: Document | Unread | None = None if trusted is None else trusted.find(call, rights)
-        if found is None:
+        document = None if trusted is None else trusted.find(call, rights)
+        if document is None:
             if not call.query:
                 raise nothing_asked(call)
             found = self.documents.find(call.query, suggestions=rights.suggestions)
@@ -216,7 +216,8 @@ class Engine:
                 found = self.documents.read(found)
             if trusted is not None:
                 trusted.runs(found, rights)
-        operation = found.operation(call.operation_name)
+            document = found
+        operation = document.operation(call.operation_name)
         if self.tracing is not None:
             self.tracing.found(operation)
         if operation.kind not in kinds:

@@ -6,6 +6,14 @@ import orjson
 
 from gateways.graphql.trusted import document_id
 
+_SHAPES: dict[str, tuple[type, str]] = {  # of what an operation is asked with
+    "query": (str, "a string"),
+    "documentId": (str, "a string"),
+    "variables": (dict, "an object"),
+    "operationName": (str, "a string"),
+    "extensions": (dict, "an object"),
+}
+
 
 def prefix(operation_id: str) -> str:
     """Of every result of an operation; the result itself and a brace follow."""
@@ -28,16 +36,9 @@ def problem(frame: Any) -> str | None:
 
 
 def _problem_of_operation(payload: Any) -> str | None:
-    if not isinstance(payload, dict):
-        return "subscribe needs a payload"
-    if not isinstance(payload.get("query"), str | None) or not isinstance(payload.get("documentId"), str | None):
-        return "query and documentId are strings"
-    if payload.get("query") is None and document_id(payload) is None:
-        return "subscribe needs a payload with a query, or the id of a document"
-    if not isinstance(payload.get("variables"), dict | None):
-        return "variables are an object"
-    if not isinstance(payload.get("operationName"), str | None):
-        return "operationName is a string"
-    if not isinstance(payload.get("extensions"), dict | None):
-        return "extensions are an object"
+    if not isinstance(payload, dict) or (payload.get("query") is None and document_id(payload) is None):
+        return "subscribe needs a payload with a query, or with the id of a document"
+    for name, (shape, wanted) in _SHAPES.items():
+        if not isinstance(payload.get(name), shape | None):
+            return f"{name} must be {wanted}"
     return None

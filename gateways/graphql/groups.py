@@ -22,6 +22,7 @@ from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost
 
 log = structlog.get_logger()
 
+AT_ONCE = 1_000  # deliveries, of some 5 µs each
 RESYNC = GraphQLError("too slow", extensions={"code": Resync.code})
 
 # While somebody looks: a large fleet over a slow line takes minutes. What waits is shared by all who wait.
@@ -57,6 +58,7 @@ class Group:
         self.hears = asyncio.Event()
         self.has_ended = False
         self._news = news
+        self._unpaused = 0  # deliveries since others had their turn
         self.task = asyncio.create_task(self._run(), name="group")
         GROUPS.inc()
 
@@ -75,16 +77,23 @@ class Group:
                         self._tell_end(answer)
                         return
                     self.hears.set()
-                    self._tell(Item.of(answer))
+                    await self._tell(Item.of(answer))
             self._tell_end(None)
         except Exception as error:
             log.error("a group has failed", exc_info=error)
             self._tell_end(Answer(None))
 
-    def _tell(self, item: Item) -> None:
+    async def _tell(self, item: Item) -> None:
+        """In parts, where there are many. Who joins in between will see in what it looks at what this tells."""
         seats = list(self.seats)
-        for seat in seats:
-            seat.hear(item)
+        for begin in range(0, len(seats), AT_ONCE):
+            for seat in seats[begin : begin + AT_ONCE]:
+                if seat in self.seats:
+                    seat.hear(item)
+            self._unpaused += len(seats[begin : begin + AT_ONCE])
+            if self._unpaused >= AT_ONCE:
+                self._unpaused = 0
+                await asyncio.sleep(0)
         DELIVERIES.inc(len(seats))
         if item.place is not None:
             LAG.observe(max(0.0, time.time() - item.place[0] / 1000))

@@ -27,14 +27,15 @@ def entries(manifest: bytes) -> Iterator[tuple[str, str]]:
     pairs = _of_apollo(given) if "format" in given else given.items()
     for id, text in pairs:
         if not (isinstance(id, str) and id and isinstance(text, str)):
-            raise BadManifest(f"{id}: a document is a text with an id")
+            raise BadManifest(f"{id}: is not the id of a text")
         yield id, text
 
 
 def written(texts: Mapping[str, tuple[str, str]]) -> bytes:
     """A manifest in Apollo's format, of each operation's kind and text by its name."""
     operations = [
-        {"id": digest_of(text), "name": name, "type": kind, "body": text} for name, (kind, text) in sorted(texts.items())
+        {"id": digest_of(text), "name": name, "type": kind, "body": text}
+        for name, (kind, text) in sorted(texts.items())
     ]
     manifest = {"format": APOLLO, "version": 1, "operations": operations}
     return orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -50,5 +51,5 @@ def _of_apollo(given: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
         raise BadManifest(f"is neither {APOLLO} 1 nor an object of ids and documents")
     for operation in operations:
         if not isinstance(operation, dict):
-            raise BadManifest(f"{operation}: an operation is an object with an id and a body")
+            raise BadManifest("an operation is an object with an id and a body")
         yield operation.get("id"), operation.get("body")

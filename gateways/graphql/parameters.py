@@ -76,7 +76,7 @@ def _call(given: dict[str, Any]) -> Call:
 
 def _problems(given: dict[str, Any], named: str | None) -> Iterator[str]:
     if given.get("query") is None and named is None:
-        yield "query is missing, and so is the id of a document"
+        yield "query is missing"
     for name, (shape, wanted) in _SHAPES.items():
         value = given.get(name)
         if value is not None and type(value) is not shape:

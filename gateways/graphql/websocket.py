@@ -34,6 +34,7 @@ from gateways.graphql.limits import LIMIT
 from gateways.graphql.metrics import CLOSES, SOCKETS
 from gateways.graphql.outbox import Gone, Item, Outbox
 from gateways.graphql.sockets import EXPIRED, REVOKED, WARNED_S, Departure
+from gateways.graphql.trusted import document_id
 
 if TYPE_CHECKING:
     from gateways.graphql.view import GraphQLView
@@ -253,7 +254,11 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
                 await self.websocket.close(TAKEN, f"Subscriber for {operation_id} already exists")
                 return
             call = Call(
-                payload["query"], payload.get("variables"), payload.get("operationName"), payload.get("extensions")
+                payload.get("query"),
+                payload.get("variables"),
+                payload.get("operationName"),
+                payload.get("extensions"),
+                document_id=document_id(payload),
             )
             self._begin(operation_id, call)
 

@@ -1,7 +1,7 @@
 """The bus on Redis: one subscription per channel and process, fanned out to bounded ears.
 
-It stands where `Broadcast` would, on the same backend: that has a race of two first subscribers and unbounded queues,
-and a queue per channel, so that facts of one kind would overtake each other on their way to who listens to several keys.
+It stands where `Broadcast` would, on the same backend: that has a race of two first subscribers, and unbounded queues,
+one per subscriber and channel, so that facts would overtake each other on their way to who listens to several keys.
 """
 
 import asyncio
@@ -60,8 +60,8 @@ Held = tuple[_Channel, str, Message | Gap]
 class _Stream:
     """The facts of a tenant and kind, as this process hears them.
 
-    All its channels have heard theirs up to `heard`, and some up to `newest`. While the line is down, and until what was
-    missed is told, what comes is `held` back; `late` are those who have begun to listen meanwhile.
+    All its channels have heard theirs up to `heard`, and some up to `newest`. While the line is down, and until what
+    was missed is told, what comes is `held` back; `late` are those who have begun to listen meanwhile.
     """
 
     topic: Topic
@@ -324,7 +324,7 @@ class RedisBus(Bus):
             log.warning("bus frame not understood", tenant=str(channel.topic.tenant_id), kind=channel.topic.kind)
             return
         if fact_id is not None and channel.stream is not None and channel.stream.held is not None:
-            self._hold_back(channel.stream, (channel, fact_id, item))
+            self._hold_back(channel.stream, channel.stream.held, (channel, fact_id, item))
         else:
             self._pass_on(channel, fact_id, item)
 
@@ -347,12 +347,11 @@ class RedisBus(Bus):
             if stream.held is None:
                 stream.held = []
 
-    def _hold_back(self, stream: _Stream, item: Held) -> None:
-        assert stream.held is not None
-        if len(stream.held) >= HELD_MAX:
-            stream.held.clear()
+    def _hold_back(self, stream: _Stream, held: list[Held], item: Held) -> None:
+        if len(held) >= HELD_MAX:
+            held.clear()
             stream.heard = NOWHERE
-        stream.held.append(item)
+        held.append(item)
 
     def _come_back(self) -> None:
         """Facts are made up for; of all else nobody knows what was missed."""
@@ -363,7 +362,8 @@ class RedisBus(Bus):
         self._resuming = asyncio.create_task(self._resume(), name="bus resume")
 
     async def _resume(self) -> None:
-        await asyncio.gather(*(self._catch_up(stream) for stream in list(self._streams.values())))
+        while behind := [stream for stream in self._streams.values() if stream.held is not None]:
+            await asyncio.gather(*(self._catch_up(stream) for stream in behind))
         self._is_behind = False
 
     async def _catch_up(self, stream: _Stream) -> None:
@@ -408,7 +408,9 @@ class RedisBus(Bus):
     def _give_up(self, stream: _Stream, end: Position) -> None:
         ears = stream.ears()
         _tell_gap(ears)
-        if stream.newest is not None and (isinstance(end, Beginning) or place(end) < place(stream.newest)):
+        if end is NOWHERE or stream.newest is None:
+            return
+        if isinstance(end, Beginning) or place(end) < place(stream.newest):
             for ear in ears:
                 ear.forget_ids()
 

@@ -6,7 +6,8 @@ with the id that it has in the stream, which is empty for what is not kept.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -14,8 +15,7 @@ from uuid import uuid4
 import orjson
 import structlog
 from prometheus_client import Counter
-from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from domain.bus import Gap, Message, Topic
 from domain.errors import Unavailable
@@ -90,8 +90,10 @@ def decode(heard_on: Topic, frame: bytes, fact_id: str | None = None) -> Message
 
 
 def heard(channel_topic: Topic, told: bytes) -> tuple[str | None, Message | Gap]:
-    """What came on a channel, and the id that it has in the stream."""
-    fact_id, _, frame = told.partition(b"\n")
+    """What came on a channel, and the id that it has in the stream. Raises as `decode`."""
+    fact_id, line_feed, frame = told.partition(b"\n")
+    if not line_feed or (fact_id and b"-" not in fact_id):
+        raise ValueError("no frame of ours")
     known = fact_id.decode("ascii") or None
     return known, decode(channel_topic, frame, known)
 
@@ -131,8 +133,7 @@ class Streams:
 
     async def end(self, topic: Topic, *, within_s: float | None = None) -> Position:
         """Where the stream ends now."""
-        within_s = self._within_s if within_s is None else min(within_s, self._within_s)
-        async with self._turns, reachable(within_s=within_s), self._client.pipeline(transaction=False) as asking:
+        async with self._asking(within_s), self._client.pipeline(transaction=False) as asking:
             asking.xrevrange(stream(topic), count=1)
             asking.set(_ERA, uuid4().hex, nx=True, get=True)
             asking.get(_ERA)
@@ -141,18 +142,24 @@ class Streams:
 
     async def following(self, topic: Topic, after: Position) -> list[Entry] | None:
         """The next entries; None where it cannot be told which they are, since not all of them are kept any more."""
-        try:
-            async with self._turns, reachable(within_s=self._within_s):
-                if isinstance(after, Beginning):
-                    return await self._from_the_beginning(topic, after)
-                found = await self._client.xrange(stream(topic), min=after, count=AT_ONCE + 1)
-        except ResponseError as error:
-            raise Unavailable("Redis does not tell what it has kept") from error
-        entries = [_entry(one) for one in found]
+        if isinstance(after, Beginning):
+            return await self._from_the_beginning(topic, after)
+        async with self._asking():
+            found = await self._client.xrange(stream(topic), min=after, count=AT_ONCE + 1)
+        entries = [_entry(one) for one in found or ()]
         return entries[1:] if entries and entries[0][0] == after else None
 
+    @asynccontextmanager
+    async def _asking(self, within_s: float | None = None) -> AsyncIterator[None]:
+        within_s = self._within_s if within_s is None else min(within_s, self._within_s)
+        try:
+            async with self._turns, reachable(within_s=within_s):
+                yield
+        except RedisError as error:
+            raise Unavailable("Redis does not tell what it has kept") from error
+
     async def _from_the_beginning(self, topic: Topic, after: Beginning) -> list[Entry] | None:
-        async with self._client.pipeline(transaction=False) as asking:
+        async with self._asking(), self._client.pipeline(transaction=False) as asking:
             asking.xrange(stream(topic), count=AT_ONCE)
             asking.xinfo_stream(stream(topic))
             asking.get(_ERA)

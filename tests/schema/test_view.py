@@ -74,6 +74,7 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Point.latest",
         "Command.station",
         "Command.session",
+        "Command.eventId",
     }
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
@@ -16,16 +18,27 @@ import uvicorn
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
+from strawberry.types.execution import ExecutionContext
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from domain.actor import Actor, Role
-from domain.errors import Unauthenticated, Unavailable
+from domain.errors import DomainError, Forbidden, Invalid, Unauthenticated, Unavailable
 from gateways.graphql import Engine, Executor, GraphQLView, Ide, Rights
+from gateways.graphql.view import RightsOf
 
 TENANT = UUID("018f0000-0000-7000-8000-000000000001")
+CREDENTIAL = UUID("018f0000-0000-7000-8000-000000000002")
 GUARD_S = 20.0
 BODY_MAX_BYTES = 100_000
+
+
+class Part(Enum):
+    """Of a subscription: all of it, what comes before the news, or the news alone."""
+
+    WHOLE = "WHOLE"
+    JOIN = "JOIN"
+    NEWS = "NEWS"
 
 
 @dataclass
@@ -34,9 +47,25 @@ class Caller:
 
     actor: Actor | None
     id: UUID = field(default_factory=uuid4)
+    part: Part = Part.WHOLE
+    after: str | None = None
+    listening: Callable[[], None] | None = None
 
     def fork(self) -> Self:
-        return type(self)(self.actor)
+        return type(self)(self.actor, part=self.part, after=self.after, listening=self.listening)
+
+    @property
+    def scope(self) -> Hashable:
+        return None if self.actor is None else (self.actor.tenant_id, self.actor.role)
+
+    def shared(self, listening: Callable[[], None]) -> Self:
+        if self.actor is None:
+            raise Unauthenticated("nobody shares with a stranger")
+        nobody = Actor(self.actor.tenant_id, self.actor.role, name="everybody")
+        return type(self)(nobody, part=Part.NEWS, listening=listening)
+
+    def joining(self, after: str | None = None) -> Self:
+        return type(self)(self.actor, part=Part.JOIN, after=after)
 
 
 Info = strawberry.Info[Caller, None]
@@ -52,6 +81,12 @@ class Revoked:
     """What opens nothing any more."""
 
     credentials: ClassVar[set[str]] = set()
+
+
+class Brief:
+    """The credential that expires."""
+
+    lasts_s: ClassVar[float] = 0.5
 
 
 @strawberry.type
@@ -89,8 +124,127 @@ class Tick:
         return str(info.context.id)
 
 
+@dataclass(frozen=True)
+class Note:
+    """A fact with an event's id, or the latest value of something, or (`last`) what ends all listening."""
+
+    text: str
+    event_id: str | None = None
+    value_of: str | None = None
+    last: Exception | None = None
+
+
+class Board:
+    """What is told of: facts, which can be told again, and values, of which the latest counts."""
+
+    def __init__(self) -> None:
+        self.facts: list[Note] = []
+        self.values: dict[str, Note] = {}
+        self.ears: set[asyncio.Queue[Note]] = set()
+        self.heard = 0
+        self.joining = asyncio.Event()  # who looks waits for this
+        self.joining.set()
+        self.listens = asyncio.Event()  # who listens waits for this
+        self.listens.set()
+
+    def post(self, text: str) -> str:
+        note = Note(text, event_id=f"{1_763_700_000_000 + len(self.facts) // 3}-{len(self.facts) % 3}")
+        self.facts.append(note)
+        self._tell(note)
+        return str(note.event_id)
+
+    def put(self, name: str, text: str) -> None:
+        self.values[name] = Note(text, value_of=name)
+        self._tell(self.values[name])
+
+    def end(self, error: Exception) -> None:
+        self._tell(Note("", last=error))
+
+    def since(self, event_id: str | None) -> list[Note]:
+        """What is so now, or the facts after one."""
+        if event_id is None:
+            return [Note(f"so far {len(self.facts)}"), *self.values.values()]
+        known = [fact.event_id for fact in self.facts]
+        if event_id not in known:
+            raise Invalid("no such event")
+        return self.facts[known.index(event_id) + 1 :]
+
+    def _tell(self, note: Note) -> None:
+        for ear in self.ears:
+            ear.put_nowait(note)
+
+    async def look(self, after: str | None) -> AsyncIterator[Note]:
+        await self.joining.wait()
+        for note in self.since(after):
+            yield note
+
+    async def told(self, caller: Caller, after: str | None) -> AsyncGenerator[Note, None]:
+        """As a subscription's source is to behave in each part."""
+        after = after or caller.after
+        if caller.part is Part.JOIN:
+            async for note in self.look(after):
+                yield note
+            return
+        await self.listens.wait()
+        ear: asyncio.Queue[Note] = asyncio.Queue()
+        self.ears.add(ear)
+        self.heard += 1
+        try:
+            if caller.part is Part.WHOLE:
+                async for note in self.look(after):
+                    yield note
+            elif caller.listening is not None:
+                caller.listening()
+            while True:
+                note = await ear.get()
+                if note.last is not None:
+                    raise note.last
+                yield note
+        finally:
+            self.ears.discard(ear)
+
+
+class Boards:
+    """Of the running test."""
+
+    of: ClassVar[dict[str, Board]] = {}
+
+
+def the_board(topic: str = "") -> Board:
+    return Boards.of.setdefault(topic, Board())
+
+
+@strawberry.type
+class Notice:
+    text: str
+    event_id: strawberry.ID | None
+
+    @strawberry.field
+    def told_to(self, info: Info) -> str | None:
+        """Who was asking when this was executed."""
+        return info.context.actor.name if info.context.actor else None
+
+
+async def notices(info: Info, topic: str = "", after: strawberry.ID | None = None) -> AsyncGenerator[Note, None]:
+    if topic == "forbidden":
+        raise Forbidden("this board is not for you")
+    return the_board(topic).told(info.context, after)
+
+
+async def letters(info: Info, topic: str = "") -> AsyncGenerator[Note, None]:
+    """The same for each alone."""
+    return the_board(topic).told(info.context, None)
+
+
+def stream(resolver: Callable[..., Any], **metadata: Any) -> Any:
+    return strawberry.subscription(resolver=resolver, metadata=metadata)
+
+
 @strawberry.type
 class Subscription:
+    notices: AsyncGenerator[Notice, None] = stream(notices, coalesce=True, conflate=lambda note: note.value_of)
+    letters: AsyncGenerator[Notice, None] = stream(letters)
+
     @strawberry.subscription
     async def ticks(self, count: int = 3) -> AsyncIterator[Tick]:
         for number in range(count):
@@ -116,8 +270,20 @@ class Subscription:
             Reader.left.set()
 
 
+class Schema(strawberry.Schema):
+    """Errors have their codes."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        for error in errors:
+            cause = error.original_error
+            while isinstance(cause, GraphQLError) and cause.original_error is not None:
+                cause = cause.original_error
+            if isinstance(cause, DomainError):
+                error.extensions = {"code": cause.code}
+
+
 def a_schema() -> strawberry.Schema:
-    return strawberry.Schema(
+    return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
@@ -135,6 +301,11 @@ async def authenticate(authorization: str | None) -> Actor | None:
             return None
         case "Bearer ada" | "Bearer bob" if authorization not in Revoked.credentials:
             return Actor(tenant_id=TENANT, role=Role.VIEWER, name=authorization.removeprefix("Bearer "))
+        case "Bearer brief":
+            expires_at = datetime.now(UTC) + timedelta(seconds=Brief.lasts_s)
+            return Actor(TENANT, Role.VIEWER, "brief", id=CREDENTIAL, expires_at=expires_at)
+        case "Bearer admin":
+            return Actor(tenant_id=TENANT, role=Role.ADMIN, name="admin", id=CREDENTIAL)
         case "Bearer down":
             raise Unavailable("the database is not reachable")
     raise Unauthenticated("the credential is unknown, revoked or expired")
@@ -192,7 +363,7 @@ async def server(anyio_backend: str) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def serving(engine: Engine) -> AsyncIterator[Server]:
+async def serving(engine: Engine, *, rights: RightsOf = rights, **given: Any) -> AsyncIterator[Server]:
     view = GraphQLView(
         engine,
         authenticate=authenticate,
@@ -202,12 +373,14 @@ async def serving(engine: Engine) -> AsyncIterator[Server]:
         operations_per_socket=5,
         body_max_bytes=BODY_MAX_BYTES,
         ide=Ide(),
+        **given,
     )
     app = Starlette(routes=[Route("/graphql", view), WebSocketRoute("/graphql", view)])
     listening = socket.create_server(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(app, ws="websockets-sansio", log_config=None, lifespan="off"))
     Reader.left = asyncio.Event()
     Revoked.credentials.clear()
+    Boards.of.clear()
     task = asyncio.create_task(running._serve([listening]))
     while not running.started:  # noqa: ASYNC110  # uvicorn tells nobody
         await asyncio.sleep(0.01)

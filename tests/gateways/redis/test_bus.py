@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from domain.bus import Bus, Ear, Gap, Message, Overflowed, Topic
 from domain.errors import Unavailable
 from gateways.redis import Patience, RedisBus
-from gateways.redis.bus import DELIVERIES, DROPS, EARS, PUBLISHED, RECONNECTS, Waiting, decode, encode
+from gateways.redis.bus import DELIVERIES, EARS, PUBLISHED, RECONNECTS
+from gateways.redis.ears import DROPS, GAPS, Waiting
+from gateways.redis.streams import REPLAYED, decode, encode
 from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners, until
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +21,7 @@ ACME, RIVAL = uuid4(), uuid4()
 STATIONS = Topic(ACME, "station")
 ONE = Topic(ACME, "station", "one")
 TWO = Topic(ACME, "station", "two")
+READINGS = Topic(ACME, "reading")
 END = b"end"
 
 
@@ -29,6 +32,17 @@ def news(topic: Topic, *payloads: str, conflate: str | None = None) -> list[Mess
 async def first(ear: Ear) -> Message | Gap:
     async with asyncio.timeout(30):
         return await anext(aiter(ear))
+
+
+async def payload(ear: Ear) -> str:
+    item = await first(ear)
+    return "gap" if isinstance(item, Gap) else item.payload.decode()
+
+
+async def kept(redis: Redis, topic: Topic) -> list[str]:
+    """The ids of the facts of its kind."""
+    found = await redis.xrange(f"voltgraph:stream:{topic.tenant_id}:{topic.kind}")
+    return [fact_id.decode() for fact_id, _ in found or ()]  # type: ignore[union-attr]
 
 
 async def until_end(ear: Ear) -> list[str]:
@@ -107,7 +121,7 @@ async def test_tenants_do_not_hear_each_other(bus: RedisBus) -> None:
 
 async def test_a_process_subscribes_once_however_many_listen(bus: RedisBus, redis: Redis) -> None:
     async with bus.listen(ONE) as first_ear, bus.listen(ONE) as second_ear, bus.listen(ONE):
-        assert await redis.publish(f"voltgraph:news:{ONE.channel}", encode(news(ONE, "once")[0])) == 1
+        assert await redis.publish(f"voltgraph:news:{ONE.channel}", b"\n" + encode(news(ONE, "once")[0])) == 1
 
         heard = [await first(first_ear), await first(second_ear)]
         assert heard == news(ONE, "once", "once")
@@ -183,17 +197,17 @@ async def test_a_gap_is_told_once_after_the_server_was_restarted_and_news_flows_
 
 
 async def test_two_losses_leave_one_gap_for_a_listener_that_looked_at_neither(bus: RedisBus, redis: Redis) -> None:
-    async with bus.listen(ONE) as sleeper, bus.listen(ONE) as watcher:
+    async with bus.listen(READINGS) as sleeper, bus.listen(READINGS) as watcher:
         for _ in range(2):
             await kill_listeners(redis)
             assert isinstance(await first(watcher), Gap)
 
-        await bus.publish(news(ONE, "end"))
+        await bus.publish(news(READINGS, "end"))
         assert await until_end(sleeper) == ["gap"]
 
 
 async def test_a_server_that_falls_silent_is_noticed_and_left_for_a_new_line(bus: RedisBus, valkey: Valkey) -> None:
-    async with bus.listen(ONE) as ear:
+    async with bus.listen(READINGS, ONE) as ear:
         valkey.freeze()
         await until(lambda: not bus.up)
         valkey.thaw()
@@ -274,7 +288,7 @@ async def test_an_ear_ends_when_the_bus_stops(valkey: Valkey) -> None:
 
 async def test_a_frame_that_is_not_ours_is_passed_over(bus: RedisBus, redis: Redis) -> None:
     async with bus.listen(ONE) as ear:
-        for rubbish in (b"{", b"7\n", b"[1]\n", b"\xff\xfe\n", b"null\nx"):
+        for rubbish in (b"", b"{", b"7\n", b"\n[1]\n", b"1-2\n{", b"\xff\xfe\n", b"\nnull\nx", b"one-two\n[1]"):
             await redis.publish(f"voltgraph:news:{ONE.channel}", rubbish)
         await bus.publish(news(ONE, "end"))
 
@@ -300,7 +314,8 @@ async def test_waiting_values_of_one_point_are_replaced_and_events_are_not(bus: 
 
 async def test_the_metrics_count_what_happened(bus: RedisBus, redis: Redis) -> None:
     def counts() -> list[float]:
-        return [metric._value.get() for metric in (PUBLISHED, DELIVERIES, DROPS, RECONNECTS, EARS)]
+        counted = (PUBLISHED, DELIVERIES, DROPS, RECONNECTS, EARS, GAPS, REPLAYED)
+        return [metric._value.get() for metric in counted]
 
     before = counts()
     async with bus.listen(ONE, limit=2) as slow, bus.listen(ONE) as quick:
@@ -308,12 +323,15 @@ async def test_the_metrics_count_what_happened(bus: RedisBus, redis: Redis) -> N
         assert await until_end(quick) == ["a", "b", "c"]
         with pytest.raises(Overflowed):
             await first(slow)
-        await kill_listeners(redis)
-        assert isinstance(await first(quick), Gap)
+        async with bus.listen(READINGS) as other:
+            await kill_listeners(redis)
+            assert isinstance(await first(other), Gap)
+        async with bus.listen(ONE, after=(await kept(redis, ONE))[1]) as late:
+            assert [await payload(late), await payload(late)] == ["c", "end"]
         after = counts()
 
-    assert [new - old for new, old in zip(after, before, strict=True)] == [4, 4 + 2, 4, 1, 2]
-    assert counts()[-1] == before[-1]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [4, 4 + 2, 4, 1, 2, 1, 2]
+    assert EARS._value.get() == before[4]
 
 
 # Conflation, against the plainest possible model of it.
