@@ -20,7 +20,7 @@ from domain.errors import Unavailable
 from domain.events import is_kind_of_facts
 from gateways.redis import streams
 from gateways.redis.broadcast import RedisBroadcast
-from gateways.redis.ears import BoundedEar
+from gateways.redis.ears import REPLAYED, BoundedEar
 from gateways.redis.line import PATIENCE, PUBLISH_AT_ONCE, Patience, in_parts
 from gateways.redis.streams import KEEPING, NOWHERE, Beginning, Keeping, Position, Replay, Streams
 
@@ -212,7 +212,9 @@ class RedisBus(Bus):
 
     async def _replayed(self, replay: Replay) -> AsyncIterator[Message | Gap]:
         while not (replay.is_at_end or replay.has_gap):
-            for item in await replay.more():
+            told = await replay.more()
+            REPLAYED.inc(len(told) - replay.has_gap)
+            for item in told:
                 yield item
 
     def _replay(self, topics: Sequence[Topic], after: str) -> Replay:
@@ -402,7 +404,9 @@ class RedisBus(Bus):
             if len(messages) > ear.room:
                 late.add(ear)
             else:
-                DELIVERIES.inc(sum(ear.hear(message) for message in messages))
+                told = sum(ear.hear(message) for message in messages)
+                DELIVERIES.inc(told)
+                REPLAYED.inc(told)
         _tell_gap(late)
 
     def _give_up(self, stream: _Stream, end: Position) -> None:

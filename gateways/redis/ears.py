@@ -11,6 +11,7 @@ from domain.bus import Ear, Gap, Message, Overflowed, place
 from gateways.redis.streams import Replay
 
 DROPS = Counter("voltgraph_bus_drops", "Messages that a listener was too slow for")
+REPLAYED = Counter("voltgraph_bus_replayed", "Facts told to a listener who had missed them, from what is kept")
 GAPS = Counter("voltgraph_bus_gaps", "Times that a listener was told to look again")
 
 WAITING_MAX_BYTES = 16 * 1024 * 1024  # for one listener; a batch of readings may have a megabyte
@@ -139,7 +140,9 @@ class BoundedEar(Ear):
         self._stirred.set()
 
     async def _read_on(self, replay: Replay) -> None:
-        self._replayed.extend(await replay.more())
+        told = await replay.more()
+        self._replayed.extend(told)
+        REPLAYED.inc(len(told) - replay.has_gap)
         if replay.has_gap:
             GAPS.inc()
             self._replay, self._is_behind = None, False

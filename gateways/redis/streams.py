@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from prometheus_client import Counter
 from redis.exceptions import RedisError, ResponseError
 
 from domain.bus import Gap, Message, Topic
@@ -22,8 +21,6 @@ from domain.errors import Unavailable
 from gateways.redis.line import PATIENCE, Command, Patience, connect, reachable
 
 log = structlog.get_logger()
-
-REPLAYED = Counter("voltgraph_bus_replayed", "Facts read again from their stream for a listener who had missed them")
 
 GAP = b""
 AT_ONCE = 500  # entries in one answer
@@ -207,7 +204,6 @@ class Replay:
             if item is not None and (self._keys is None or item.topic.key in self._keys):
                 told.append(item)
         self.is_at_end = len(entries) < AT_ONCE
-        REPLAYED.inc(len(told))
         return told
 
     def _read(self, fact_id: str, frame: bytes) -> Message | Gap | None:

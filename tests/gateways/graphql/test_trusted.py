@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import md5, sha256
+from itertools import product
 from typing import Any
 
 import httpx2
@@ -34,7 +35,6 @@ SCHEMA = "query Schema { __schema { queryType { name } } }"
 OTHER = "query Other { name }"
 
 BEARERS = {Mode.OFF: "admin", Mode.LOG: None, Mode.ENFORCE: "ada"}
-NAMES = {Mode.OFF: "admin", Mode.LOG: None, Mode.ENFORCE: "ada"}
 NOT_FOUND = ("PersistedQueryNotFound", {"code": "NOT_FOUND", "reason": "PERSISTED_QUERY_NOT_FOUND"})
 NOT_SUPPORTED = ("PersistedQueryNotSupported", {"code": "INVALID", "reason": "PERSISTED_QUERY_NOT_SUPPORTED"})
 ONLY = (
@@ -127,7 +127,6 @@ async def by_socket(server: Server, bearer: str | None, asked: dict[str, Any]) -
 
 each_way = pytest.mark.parametrize("way", [posted, got, streamed, streamed_by_get, by_socket])
 each_stream = pytest.mark.parametrize("way", [streamed, streamed_by_get, by_socket])
-each_mode = pytest.mark.parametrize("mode", Mode)
 
 
 def by_id(text: str) -> dict[str, Any]:
@@ -152,8 +151,8 @@ def by_both(text: str) -> dict[str, Any]:
     return by_text(text) | by_extension(text)
 
 
-each_naming = pytest.mark.parametrize("named", [by_id, by_prefixed_id, by_extension, by_text, by_both])
-each_id = pytest.mark.parametrize("named", [by_id, by_prefixed_id, by_extension])
+IDS = (by_id, by_prefixed_id, by_extension)
+NAMINGS = (*IDS, by_text, by_both)
 
 
 def data(results: Results) -> list[Any]:
@@ -174,45 +173,34 @@ def counted(mode: Mode, source: str) -> float:
 
 
 @each_way
-@each_naming
-@each_mode
-async def test_a_document_of_the_manifest_runs_for_all(
-    server: Server, way: Way, named: Callable[[str], dict[str, Any]], mode: Mode
-) -> None:
-    answers = await way(server, BEARERS[mode], named(KNOWN) | {"variables": {"text": "Ω"}})
+async def test_a_document_of_the_manifest_runs_for_all(server: Server, way: Way) -> None:
+    for mode, named in product(Mode, NAMINGS):
+        answers = await way(server, BEARERS[mode], named(KNOWN) | {"variables": {"text": "Ω"}})
 
-    assert data(answers) == [{"name": NAMES[mode], "echo": "Ω"}]
+        assert data(answers) == [{"name": BEARERS[mode], "echo": "Ω"}]
 
 
 @each_stream
-@each_naming
-@each_mode
-async def test_a_subscription_of_the_manifest_streams_for_all(
-    server: Server, way: Way, named: Callable[[str], dict[str, Any]], mode: Mode
-) -> None:
-    answers = await way(server, BEARERS[mode], named(TICKS))
+async def test_a_subscription_of_the_manifest_streams_for_all(server: Server, way: Way) -> None:
+    for mode, named in product(Mode, NAMINGS):
+        answers = await way(server, BEARERS[mode], named(TICKS))
 
-    assert data(answers) == [{"ticks": {"number": number}} for number in range(2)]
+        assert data(answers) == [{"ticks": {"number": number}} for number in range(2)]
 
 
 @each_way
-@each_mode
-@pytest.mark.parametrize("more", [{}, {"documentId": digest(OTHER)}, by_extension(OTHER)])
-async def test_another_document_runs_unless_only_the_manifest_may(
-    server: Server, way: Way, mode: Mode, more: dict[str, Any]
-) -> None:
-    answers = await way(server, BEARERS[mode], by_text(OTHER) | more)
+async def test_another_document_runs_unless_only_the_manifest_may(server: Server, way: Way) -> None:
+    for more in ({}, by_id(OTHER), by_extension(OTHER)):
+        asked = by_text(OTHER) | more
 
-    if mode is Mode.ENFORCE:
-        assert refusal(answers) == ONLY
-    else:
-        assert data(answers) == [{"name": NAMES[mode]}]
+        assert data(await way(server, BEARERS[Mode.OFF], asked)) == [{"name": BEARERS[Mode.OFF]}]
+        assert data(await way(server, BEARERS[Mode.LOG], asked)) == [{"name": BEARERS[Mode.LOG]}]
+        assert refusal(await way(server, BEARERS[Mode.ENFORCE], asked)) == ONLY
 
 
 @each_way
-@pytest.mark.parametrize("text", ["{", "{ nothing }", "{ __typename }", SCHEMA + " ", "{ " * 1_000, "#" * 50_000])
 async def test_who_has_the_manifest_alone_is_refused_before_anything_is_read(
-    server: Server, way: Way, text: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("it was read")
@@ -220,34 +208,30 @@ async def test_who_has_the_manifest_alone_is_refused_before_anything_is_read(
     for name in ("scan", "parse", "validate"):
         monkeypatch.setattr(f"gateways.graphql.documents.{name}", never)
 
-    assert refusal(await way(server, "ada", by_text(text))) == ONLY
+    for text in ("{", "{ nothing }", "{ __typename }", SCHEMA + " ", "{ " * 1_000, "a" * 40_000):
+        assert refusal(await way(server, "ada", by_text(text))) == ONLY
 
 
 @each_way
-@each_id
-@each_mode
-async def test_an_id_that_nobody_knows_is_told_as_clients_understand_it(
-    server: Server, way: Way, named: Callable[[str], dict[str, Any]], mode: Mode
-) -> None:
-    assert refusal(await way(server, BEARERS[mode], named(OTHER))) == NOT_FOUND
+async def test_an_id_that_nobody_knows_is_told_as_clients_understand_it(server: Server, way: Way) -> None:
+    for mode, named in product(Mode, IDS):
+        assert refusal(await way(server, BEARERS[mode], named(OTHER))) == NOT_FOUND
 
 
 @each_way
-@each_id
-async def test_where_there_is_no_manifest_clients_are_told_to_send_texts(
-    anyio_backend: str, way: Way, named: Callable[[str], dict[str, Any]]
-) -> None:
+async def test_where_there_is_no_manifest_clients_are_told_to_send_texts(anyio_backend: str, way: Way) -> None:
     async with serving(Engine(SCHEMA_OF_ALL)) as server:
-        assert refusal(await way(server, "ada", named(KNOWN))) == NOT_SUPPORTED
-        assert data(await way(server, "ada", by_text(KNOWN) | named(KNOWN))) == [{"name": "ada", "echo": "hello"}]
+        for named in IDS:
+            assert refusal(await way(server, "ada", named(KNOWN))) == NOT_SUPPORTED
+            assert data(await way(server, "ada", by_text(KNOWN) | named(KNOWN))) == [{"name": "ada", "echo": "hello"}]
 
 
 @each_way
-@each_mode
-async def test_an_id_beside_the_text_of_another_document_is_no_request(server: Server, way: Way, mode: Mode) -> None:
-    message, extensions = refusal(await way(server, BEARERS[mode], by_text(OTHER) | by_id(KNOWN)))
+async def test_an_id_beside_the_text_of_another_document_is_no_request(server: Server, way: Way) -> None:
+    for mode in Mode:
+        message, extensions = refusal(await way(server, BEARERS[mode], by_text(OTHER) | by_id(KNOWN)))
 
-    assert (message, extensions["code"]) == ("the query is not the document that the id stands for", "INVALID")
+        assert (message, extensions["code"]) == ("the query is not the document that the id stands for", "INVALID")
 
 
 @pytest.mark.parametrize(
@@ -398,7 +382,7 @@ async def test_what_is_logged_has_an_end(anyio_backend: str) -> None:
     assert lines[-1]["event"].startswith("more documents")
 
 
-@each_mode
+@pytest.mark.parametrize("mode", Mode)
 async def test_what_is_asked_is_counted(server: Server, mode: Mode) -> None:
     sources = ("id", "text", "untrusted", "unknown_id")
     before = [counted(mode, source) for source in sources]

@@ -33,10 +33,11 @@ async def kill_listeners(redis: Redis) -> int:
 
 
 class Valkey:
-    """A real server on a Unix socket in `folder`, which must have a short name."""
+    """A real server on a Unix socket in `folder`, which must have a short name. `remembers`: on disk, all of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, remembers: bool = False) -> None:
         self.folder = folder
+        self.remembers = remembers
         self.socket = folder / "v.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +45,7 @@ class Valkey:
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            [_binary(), "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.folder],
+            [_binary(), "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.folder, *self._disk()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -53,6 +54,9 @@ class Valkey:
                 return
             time.sleep(0.01)
         raise AssertionError("Valkey does not start")
+
+    def _disk(self) -> tuple[str, ...]:
+        return ("--appendonly", "yes", "--appendfsync", "always") if self.remembers else ()
 
     def kill(self) -> None:
         if self._process is not None:

@@ -11,8 +11,8 @@ from domain.bus import Bus, Ear, Gap, Message, Overflowed, Topic
 from domain.errors import Unavailable
 from gateways.redis import Patience, RedisBus
 from gateways.redis.bus import DELIVERIES, EARS, PUBLISHED, RECONNECTS
-from gateways.redis.ears import DROPS, GAPS, Waiting
-from gateways.redis.streams import REPLAYED, decode, encode
+from gateways.redis.ears import DROPS, GAPS, REPLAYED, Waiting
+from gateways.redis.streams import decode, encode
 from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners, until
 
 pytestmark = pytest.mark.anyio
