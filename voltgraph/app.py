@@ -86,7 +86,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class _GraphQLFirst:
-    """Past Starlette, which takes a tenth of a small query's time to find the way, and refuses large bodies in prose."""
+    """Past Starlette, which takes a tenth of a small query's time to find its way and refuses large bodies in prose."""
 
     def __init__(self, state: State, otherwise: ASGIApp) -> None:
         self._state = state

@@ -84,7 +84,7 @@ def place(event_id: str) -> tuple[int, int] | None:
 
 
 class Line(Protocol):
-    """One operation, as its transport speaks of it. `delivered` is the id of the last event that was written."""
+    """One operation, as its transport speaks of it. `delivered` is the id of the last event that is on its way."""
 
     delivered: str | None
 
@@ -284,26 +284,23 @@ class Outbox:
         """At once, where the transport takes it; a task does the rest."""
         if self.is_closed:
             return
-        sending = self._send(item if line is None else line.frame(item))
+        sending = self._sending(line, item)
         try:
             awaited = sending.send(None)
         except StopIteration:
-            _told(line, item)
+            pass
         except Exception as error:  # whatever it is, no other reader is to suffer from it
             self._is_gone(error)
         else:
-            self._writer = asyncio.create_task(self._go_on(line, item, Begun(sending, awaited)), name="outbox")
+            self._writer = asyncio.create_task(self._go_on(Begun(sending, awaited)), name="outbox")
 
-    async def _go_on(self, line: Line | None, item: Any, sending: "Begun") -> None:
+    async def _go_on(self, sending: "Begun") -> None:
         try:
             await sending
-            _told(line, item)
             waiting = self._lined_up()
             while waiting:
                 self._depth = max(self._depth, len(waiting))
-                line, item = waiting.take()
-                await self._send(item if line is None else line.frame(item))
-                _told(line, item)
+                await self._sending(*waiting.take())
                 self._make_room()
         except Exception as error:
             self._is_gone(error)
@@ -312,6 +309,14 @@ class Outbox:
             self._depth = 0
             self._writer = self._waiting = None
             self._make_room()
+
+    def _sending(self, line: Line | None, item: Any) -> Coroutine[Any, Any, None]:
+        """What is begun goes out before all that is said afterwards."""
+        if line is None:
+            return self._send(item)
+        if item.event_id is not None:
+            line.delivered = item.event_id
+        return self._send(line.frame(item))
 
     def _make_room(self) -> None:
         if self._room is not None and (self._waiting is None or not self._waiting.is_tight):
@@ -325,11 +330,6 @@ class Outbox:
         self.is_closed = True
         self._waiting = None
         self._make_room()
-
-
-def _told(line: Line | None, item: Any) -> None:
-    if line is not None and item.event_id is not None:
-        line.delivered = item.event_id
 
 
 class Begun:

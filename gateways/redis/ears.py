@@ -120,7 +120,7 @@ class BoundedEar(Ear):
 
     def hear(self, message: Message) -> bool:
         """Whether it is put before the reader."""
-        if not self._begun or (self._is_behind and self._replay is not None and self._replay.tells(message)):
+        if not self._begun or (self._replay is not None and self._is_behind and self._replay.tells(message)):
             return False
         self._stirred.set()
         return self._waiting.offer(message)
@@ -140,16 +140,15 @@ class BoundedEar(Ear):
         self._stirred.set()
 
     async def _read_on(self, replay: Replay) -> None:
+        self._is_behind = not replay.is_at_end
         told = await replay.more()
         self._replayed.extend(told)
         REPLAYED.inc(len(told) - replay.has_gap)
         if replay.has_gap:
             GAPS.inc()
-            self._replay, self._is_behind = None, False
+            self._replay = None
         elif replay.is_at_end and not self._is_behind:
             self._replay, self._told = None, replay
-        elif replay.is_at_end:
-            self._is_behind = False
 
     def _is_told(self, item: Message | Gap) -> bool:
         if self._told is None or isinstance(item, Gap) or item.id is None or not self._told.tells(item):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.actor import Role
 from voltgraph.settings import SettingsError, load
 
 
@@ -68,6 +69,10 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("VOLTGRAPH_ALLOWED_ORIGINS", "ui.example"),
         ("VOLTGRAPH_ALLOWED_ORIGINS", "https://ui.example, https://ui.example/page"),
         ("VOLTGRAPH_GRAPHIQL", "perhaps"),
+        ("VOLTGRAPH_DOCUMENTS_MODE", "perhaps"),
+        ("VOLTGRAPH_DOCUMENTS_MODE", "NOBODY:log"),
+        ("VOLTGRAPH_DOCUMENTS_MODE", "VIEWER"),
+        ("VOLTGRAPH_DOCUMENTS_MODE", "ADMIN:log,ADMIN:off"),
         ("VOLTGRAPH_CONFIG", "/no/such/file.yaml"),
         ("VOLTGRAPH_PROT", "8000"),
     ],
@@ -124,6 +129,31 @@ def test_variables_that_kubernetes_makes_of_a_service_are_let_be(monkeypatch: py
 def test_a_wrong_argument_is_named_as_on_the_command_line() -> None:
     with pytest.raises(SettingsError, match="^--port: "):
         load(port=65536)
+
+
+def test_a_mode_without_documents_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOLTGRAPH_DOCUMENTS_MODE", "off,VIEWER:log")
+    with pytest.raises(SettingsError, match="^VOLTGRAPH_DOCUMENTS: "):
+        load()
+    monkeypatch.setenv("VOLTGRAPH_DOCUMENTS", "web.json, tv.json")
+    assert load().documents == (Path("web.json"), Path("tv.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "modes"),
+    [
+        ("off", {}),
+        ("enforce,ADMIN:off", {None: "enforce", Role.ADMIN: "off"}),
+        ("{VIEWER: enforce, ADMIN: off}", {Role.VIEWER: "enforce", Role.ADMIN: "off"}),
+    ],
+)
+def test_modes_may_stand_in_the_file_as_yaml_has_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, modes: dict[Role | None, str]
+) -> None:
+    """To which `off` is a boolean."""
+    file = a_file(tmp_path, f"documents: [web.json]\ndocuments_mode: {text}\n")
+    monkeypatch.setenv("VOLTGRAPH_CONFIG", str(file))
+    assert load().documents_mode == modes
 
 
 def test_the_owners_url_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

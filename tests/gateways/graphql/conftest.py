@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.types.execution import ExecutionContext
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from domain.actor import Actor, Role
@@ -304,7 +305,7 @@ async def authenticate(authorization: str | None) -> Actor | None:
         case "Bearer brief":
             expires_at = datetime.now(UTC) + timedelta(seconds=Brief.lasts_s)
             return Actor(TENANT, Role.VIEWER, "brief", id=CREDENTIAL, expires_at=expires_at)
-        case "Bearer admin":
+        case "Bearer admin" if authorization not in Revoked.credentials:
             return Actor(tenant_id=TENANT, role=Role.ADMIN, name="admin", id=CREDENTIAL)
         case "Bearer down":
             raise Unavailable("the database is not reachable")
@@ -346,8 +347,23 @@ async def send(socket: ClientConnection, **message: Any) -> None:
     await socket.send(orjson.dumps(message).decode())
 
 
-async def subscribe(socket: ClientConnection, query: str, operation: str = "1") -> None:
-    await send(socket, id=operation, type="subscribe", payload={"query": query})
+async def subscribe(socket: ClientConnection, query: str, operation: str = "1", **variables: Any) -> None:
+    await send(socket, id=operation, type="subscribe", payload={"query": query, "variables": variables})
+
+
+async def closed(socket: ClientConnection) -> tuple[int, str]:
+    """The code that the server closes with, and why."""
+    with pytest.raises(ConnectionClosed) as error:
+        while True:
+            await socket.recv()
+    assert error.value.rcvd is not None
+    return error.value.rcvd.code, error.value.rcvd.reason
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(GUARD_S):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 async def received(socket: ClientConnection) -> Any:

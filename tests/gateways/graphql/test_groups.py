@@ -15,7 +15,7 @@ from domain.errors import Resync
 from gateways.graphql import Call, Engine, Rights
 from gateways.graphql.engine import Joinable
 from gateways.graphql.groups import Groups, Seat
-from gateways.graphql.outbox import Bounds, Item, Outbox
+from gateways.graphql.outbox import Item, Outbox
 from tests.gateways.graphql.conftest import TENANT, Board, Boards, Caller, a_schema, the_board
 
 pytestmark = pytest.mark.anyio
@@ -90,15 +90,16 @@ async def subscriber(
     role: Role = Role.VIEWER,
     operation: str | None = None,
     after: str | None = None,
-    bounds: Bounds | None = None,
+    cursor: Any = ...,
     **variables: Any,
 ) -> Subscriber:
-    variables |= {"after": variables.pop("$after")} if "$after" in variables else {}
+    """`after` is said by the transport, `cursor` in a variable."""
+    variables |= {} if cursor is ... else {"after": cursor}
     context = Caller(Actor(TENANT, role, name))
     begun = await ENGINE.begin(Call(query, variables or None, operation), context, Rights(name), joins=True)
     assert isinstance(begun, Joinable), begun
     pen = Pen()
-    outbox = Outbox(pen.send) if bounds is None else Outbox(pen.send, bounds=bounds)
+    outbox = Outbox(pen.send)
     seat = groups.seat(begun, context, pen, outbox)
     joining = asyncio.create_task(seat.join(groups.join_part(begun, context, after)))
     SUBSCRIBERS.append(Subscriber(pen, outbox, seat, joining))
@@ -170,9 +171,9 @@ async def test_operations_of_one_document_do_not_share(groups: Groups) -> None:
 async def test_neither_the_cursor_nor_what_is_not_asked_for_parts_subscribers(groups: Groups) -> None:
     event_id = the_board("a").post("old")
     await (await subscriber(groups, topic="a")).joined()
-    await (await subscriber(groups, **{"topic": "a", "$after": None})).joined()
+    await (await subscriber(groups, topic="a", cursor=None)).joined()
     resumed = await (await subscriber(groups, topic="a", unknown=3)).joined()
-    by_variable = await (await subscriber(groups, **{"topic": "a", "$after": event_id})).joined()
+    by_variable = await (await subscriber(groups, topic="a", cursor=event_id)).joined()
 
     assert len(groups) == 1
     assert resumed.pen.texts == ["so far 1"]
@@ -421,15 +422,14 @@ def _is_told(pen: Pen, board: Board, after: int | None) -> None:
 
     What was seen may be told once more as news, so that nothing falls in between.
     """
-    texts = [fact.text for fact in board.facts]
+    facts, told = [fact.text for fact in board.facts], pen.texts
     if after is not None:
-        expected, told = texts[after + 1 :], pen.texts
-    elif not pen.texts:
-        assert pen.end is not None
-        return
+        begin = after + 1
+    elif told:
+        seen = int(told.pop(0).removeprefix("so far "))
+        begin = min(seen, facts.index(told[0])) if told else seen
     else:
-        first, *told = pen.texts
-        seen = int(first.removeprefix("so far "))
-        expected = texts[min(seen, len(texts) - len(told)) :] if pen.end is None else texts[texts.index(told[0]) :] if told else []
-        assert pen.end is not None or len(told) >= len(texts) - seen
-    assert told == (expected if pen.end is None else expected[: len(told)])
+        begin = len(facts)
+        assert pen.end is not None
+    assert told == facts[begin:][: len(told)]
+    assert pen.end is not None or len(told) == len(facts) - begin

@@ -9,8 +9,20 @@ import httpx2
 import orjson
 import pytest
 
-from gateways.graphql import sse
-from tests.gateways.graphql.conftest import Reader, Server
+from domain.errors import Unavailable
+from gateways.graphql import Engine, sse
+from tests.gateways.graphql.conftest import (
+    CREDENTIAL,
+    Brief,
+    Reader,
+    Server,
+    a_schema,
+    received,
+    serving,
+    subscribe,
+    the_board,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +34,10 @@ COMPLETE: tuple[str, Any] = ("complete", {})
 
 @asynccontextmanager
 async def stream(
-    server: Server, query: str, method: str = "POST", headers: dict[str, str] = EVENTS
+    server: Server, query: str, method: str = "POST", headers: dict[str, str] = EVENTS, *, bearer: str = "ada"
 ) -> AsyncIterator[httpx2.Response]:
     asked: Any = {"params": {"query": query}} if method in ("GET", "HEAD") else {"json": {"query": query}}
-    async with server.http("ada") as client, client.stream(method, server.url, headers=headers, **asked) as answer:
+    async with server.http(bearer) as client, client.stream(method, server.url, headers=headers, **asked) as answer:
         yield answer
 
 
@@ -165,3 +177,144 @@ async def test_many_streams_share_a_server(server: Server) -> None:
     everything = await asyncio.gather(*(heard(server, TICKS) for _ in range(20)))
 
     assert all(len(one) == 3 for one in everything)
+
+
+NOTICES = "subscription { notices { text eventId } }"
+
+
+async def told(said: AsyncIterator[tuple[str, Any]]) -> Any:
+    name, answer = await anext(said)
+    assert name == "next"
+    return answer["data"]["notices"]["text"] if "data" in answer else answer["errors"][0]["extensions"]
+
+
+async def test_streams_and_sockets_that_ask_for_the_same_share_its_execution(server: Server) -> None:
+    async with stream(server, NOTICES) as answer, server.acknowledged({"Authorization": "Bearer bob"}) as socket:
+        said = events(answer)
+        assert await told(said) == "so far 0"
+        await subscribe(socket, NOTICES)
+        await received(socket)
+        the_board().post("hello")
+
+        assert await told(said) == "hello"
+        assert (await received(socket))["payload"]["data"]["notices"]["text"] == "hello"
+        assert (the_board().heard, len(server.view.groups)) == (1, 1)
+    await until(lambda: len(server.view.groups) == len(server.view.sockets) == 0)
+
+
+async def test_a_fact_has_an_id_and_who_shows_it_goes_on_after_it(server: Server) -> None:
+    """As a browser's EventSource does by itself."""
+    async with stream(server, NOTICES) as answer:
+        lines = answer.aiter_lines()
+        while not (await anext(lines)).startswith("data: "):
+            pass
+        event_id = the_board().post("one")
+        block = [line async for line in _block(lines)]
+    the_board().post("two")
+    the_board().put("power", "3 kW")
+    async with stream(server, NOTICES, headers={**EVENTS, "Last-Event-ID": event_id}) as answer:
+        said = events(answer)
+        assert await told(said) == "two"
+        the_board().post("three")
+        assert await told(said) == "three"
+
+    assert block[:2] == [f"id: {event_id}", "event: next"]
+
+
+async def _block(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        if line.startswith("data: "):
+            yield line
+            return
+        if line:
+            yield line
+
+
+async def test_what_is_no_fact_has_no_id(server: Server) -> None:
+    async with stream(server, NOTICES) as answer:
+        lines = answer.aiter_lines()
+        seen = [line async for line in _block(lines)]
+        the_board().put("power", "3 kW")
+        seen += [line async for line in _block(lines)]
+
+    assert [line for line in seen if line.startswith("id")] == []
+
+
+async def test_a_cursor_that_is_wrong_is_told_so_in_the_stream(server: Server) -> None:
+    async with stream(server, NOTICES, headers={**EVENTS, "Last-Event-ID": "nonsense"}) as answer:
+        said = [event async for event in events(answer)]
+
+    assert [name for name, _ in said] == ["next", "complete"]
+    assert said[0][1]["errors"][0]["extensions"] == {"code": "INVALID"}
+
+
+async def test_what_fails_is_told_in_a_last_event(server: Server) -> None:
+    async with stream(server, NOTICES) as answer:
+        said = events(answer)
+        await told(said)
+        the_board().end(Unavailable("Redis is gone"))
+
+        assert await told(said) == {"code": "UNAVAILABLE"}
+        assert await anext(said) == COMPLETE
+
+
+async def test_a_credential_that_is_revoked_ends_its_streams(server: Server) -> None:
+    async with stream(server, NOTICES, bearer="admin") as answer:
+        said = events(answer)
+        await told(said)
+        server.view.sockets.revoked(CREDENTIAL)
+
+        assert await told(said) == {"code": "UNAUTHENTICATED"}
+        assert await anext(said) == COMPLETE
+
+
+async def test_a_credential_that_expires_ends_its_streams(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Brief, "lasts_s", 0.3)
+    async with stream(server, NOTICES, bearer="brief") as answer:
+        said = events(answer)
+        await told(said)
+
+        assert await told(said) == {"code": "UNAUTHENTICATED"}
+
+
+async def test_where_a_revocation_may_have_been_missed_readers_come_again(server: Server) -> None:
+    async with stream(server, NOTICES) as answer:
+        said = events(answer)
+        await told(said)
+        server.view.sockets.revoked(None)
+
+        assert [event async for event in said] == []
+
+
+async def test_a_stream_that_waits_holds_two_tasks_at_most(server: Server) -> None:
+    """Its request's, and one that waits for its reader to leave."""
+    async with stream(server, NOTICES) as first:
+        await told(events(first))
+        before = len(asyncio.all_tasks())
+        async with stream(server, NOTICES) as second:
+            await told(events(second))
+            await until(lambda: len(asyncio.all_tasks()) <= before + 2)
+
+
+async def test_a_reader_who_falls_behind_is_told_so_in_the_stream() -> None:
+    async with serving(Engine(a_schema())) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_000_000)
+        body = orjson.dumps({"query": NOTICES})
+        head = "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ada\r\nAccept: text/event-stream\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        while b"so far" not in await reader.readline():
+            pass
+        while len(server.view.groups):
+            the_board().post("x" * 100_000)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            said = await reader.readuntil(b"event: complete")
+        writer.close()
+    ids = [line.removeprefix(b"id: ").decode() for line in said.splitlines() if line.startswith(b"id: ")]
+    last = orjson.loads(said.rsplit(b"data: ", 1)[1].splitlines()[0])
+    error = last["errors"][0]["extensions"]
+
+    assert (error["code"], error["gap"]["after"]) == ("RESYNC", ids[-1])
+    assert ids == [fact.event_id for fact in the_board().facts[: len(ids)]]

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from domain.bus import Ear, Gap, Message, Overflowed, Topic, place
 from domain.errors import Invalid
 from domain.events import is_kind_of_facts
-from gateways.redis import Keeping, RedisBus
+from gateways.redis import Keeping, RedisBus, connect
 from gateways.redis.streams import AT_ONCE, stream
 from tests.gateways.redis.conftest import QUICK, Valkey, kill_listeners, until
 
@@ -52,6 +52,14 @@ async def hear(ear: AsyncIterator[Message | Gap] | Ear, count: int = 1) -> list[
             item = await anext(items)
             heard.append("gap" if isinstance(item, Gap) else item.payload.decode())
     return heard
+
+
+async def tell_live(bus: RedisBus, topic: Topic, ear: Ear, payload: str) -> None:
+    """Once nothing is left to be replayed."""
+    live = asyncio.ensure_future(hear(ear))
+    await asyncio.sleep(0.1)
+    await tell(bus, topic, payload)
+    assert await live == [payload]
 
 
 async def ids(redis: Redis, topic: Topic) -> list[str]:
@@ -196,15 +204,17 @@ async def test_one_who_is_too_slow_for_the_news_is_told_so_after_what_was_replay
     await tell(bus, stations, *range(5))
     async with bus.listen(stations, limit=3, after=(await ids(redis, stations))[0]) as ear:
         assert await hear(ear, 4) == ["1", "2", "3", "4"]
-        await asyncio.wait([asyncio.ensure_future(anext(aiter(ear)))], timeout=0.1)  # it has come to the end
-        await tell(bus, stations, *range(5, 10))
+        await tell(bus, stations, *range(5, 50))
+        assert await hear(ear, 45) == [str(number) for number in range(5, 50)], "as long as it is behind, there is room"
+        await tell_live(bus, stations, ear, "50")
+        await tell(bus, stations, *range(51, 60))
         with pytest.raises(Overflowed):
             await hear(ear, 10)
 
 
 async def test_a_reader_who_is_interrupted_misses_nothing(bus: RedisBus, redis: Redis, stations: Topic) -> None:
     await tell(bus, stations, *range(3 * AT_ONCE))
-    heard = []
+    heard: list[str] = []
     async with bus.listen(stations, limit=5, after=(await ids(redis, stations))[0]) as ear:
         turns = 0
         while len(heard) < 3 * AT_ONCE - 1:
@@ -310,6 +320,7 @@ async def test_a_server_that_comes_back_with_its_memory_leaves_no_gap(keeping_va
     ):
         await tell(elsewhere, stations, 1)
         keeping_valkey.kill()
+        await until(lambda: not bus.up and not elsewhere.up)
         keeping_valkey.start()
         await until(lambda: elsewhere.up)
         await tell(elsewhere, stations, 2)
@@ -337,17 +348,17 @@ async def test_a_server_that_has_lost_its_memory_is_a_gap_for_those_who_listen_a
 
 
 async def test_ids_that_begin_anew_below_the_old_ones_make_nobody_deaf(valkey: Valkey, stations: Topic) -> None:
-    async with RedisBus(valkey.url, patience=QUICK) as bus:
-        async with bus._kept._client as redis:
-            await redis.xadd(stream(stations), {"f": b"[null,null]\nahead"}, id=f"{2**63}-0")
-            await redis.xadd(stream(stations), {"f": b"[null,null]\nof time"}, id=f"{2**63}-1")
-            async with bus.listen(stations, after=f"{2**63}-0") as ear:
-                assert await hear(ear) == ["of time"]
-                await redis.delete(stream(stations))
-                await kill_listeners(redis)
-                assert await hear(ear) == ["gap"]
-                await tell(bus, stations, "now")
-                assert await hear(ear) == ["now"]
+    async with RedisBus(valkey.url, patience=QUICK) as bus, connect(valkey.url) as redis:
+        await redis.xadd(stream(stations), {"f": b"[null,null]\nahead"}, id=f"{2**63}-0")
+        await redis.xadd(stream(stations), {"f": b"[null,null]\nof time"}, id=f"{2**63}-1")
+        async with bus.listen(stations, after=f"{2**63}-0") as ear:
+            assert await hear(ear) == ["of time"]
+            await tell_live(bus, stations, ear, "live")
+            await redis.delete(stream(stations))
+            await kill_listeners(redis)
+            assert await hear(ear) == ["gap"]
+            await tell(bus, stations, "now")
+            assert await hear(ear) == ["now"]
 
 
 async def test_what_a_publisher_could_not_tell_is_a_gap_for_those_who_come_later_too(
