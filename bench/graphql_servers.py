@@ -17,7 +17,7 @@ from bench.serving import CLIENT_CORES, SERVER_CORE, Server
 
 @contextmanager
 def bare(*name: str, program: str = __name__) -> Iterator[Server]:
-    """`plain`, `stock` or `cached`, or another program's, on the server's core, while the caller keeps to the client's."""
+    """`plain`, `stock` or `cached`, or another program, on the server's core; the caller keeps to the client's."""
     process = subprocess.Popen([sys.executable, "-m", program, *name], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -6,7 +6,7 @@ import uvloop
 
 from bench import subscriptions_fanout, subscriptions_idle, subscriptions_outage
 from bench.rows import Row, table
-from bench.subscriptions_sides import OURS, STOCK, ours, stock
+from bench.subscriptions_sides import OURS, STOCK, Side, ours, stock
 
 
 def run() -> list[Row]:
@@ -16,7 +16,7 @@ def run() -> list[Row]:
 
 async def _measured() -> list[Row]:
     async with ours() as mine, stock() as other:
-        sides = {OURS: mine, STOCK: other}
+        sides: dict[str, Side] = {OURS: mine, STOCK: other}
         rows = [*await subscriptions_fanout.measured(sides), *await subscriptions_idle.measured(sides)]
     return [*rows, *await subscriptions_outage.measured()]
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -23,11 +24,12 @@ from bench.subscriptions_sides import Ours, ours
 from bench.ws_load import Crowd, Subscriber
 from domain import stations
 from domain.actor import system
-from domain.bus import Message, Topic
+from domain.bus import Message, Topic, place
 from domain.errors import Unavailable
 from domain.events import Envelope
 from domain.stations import StationStatusChanged
-from gateways.redis.streams import stream
+from gateways.redis.streams import GAP, stream
+from voltgraph.logging import configure
 
 SUBSCRIBERS = 300
 STATIONS = 10
@@ -48,13 +50,13 @@ class Valkey:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Returns once it answers."""
         options = {"port": "0", "unixsocket": f"{self._folder}/v.sock", "dir": str(self._folder), "save": ""}
         words = [word for name, value in {**options, "appendonly": "yes"}.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([_binary(), *words], stdout=subprocess.DEVNULL)
         while not self._answers():
-            await asyncio.sleep(0.002)
+            sleep(0.002)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -81,13 +83,14 @@ class Heard:
     def __init__(self) -> None:
         self.ids: dict[Subscriber, list[bytes]] = {}
         self.looks = 0
-        self.first_at: float | None = None
-        self.last_at = 0.0
+        self.again = asyncio.Event()
+        self.first_at = self.last_at = 0.0
 
     def read(self, subscriber: Subscriber, told: bytes, at: float) -> None:
         self.last_at = at
-        if self.first_at is None:
+        if not self.again.is_set():
             self.first_at = at
+            self.again.set()
         if told == b"null":
             self.looks += 1
         else:
@@ -127,7 +130,8 @@ class Load:
 
 
 async def measured() -> list[Row]:
-    async with _valkey() as valkey, ours(valkey.url) as side:
+    configure(log_format="console", level="critical")  # it is said below
+    async with _valkey() as valkey, ours(valkey.url, VOLTGRAPH_LOG_LEVEL="error") as side:
         station_ids = await _stations(side)
         heard = Heard()
         crowd = Crowd(side.server.port, heard, side.server.secret)
@@ -149,18 +153,17 @@ async def _outage(valkey: Valkey, load: Load, heard: Heard, crowd: Crowd, *, kee
     if not keeps:
         valkey.forget()
     await asyncio.sleep(DOWN_S)
-    heard.first_at = None
-    await valkey.start()
+    heard.again.clear()
+    valkey.start()
     there_at = perf_counter()
     async with asyncio.timeout(BACK_S):
-        while heard.first_at is None:
-            await asyncio.sleep(0.005)
+        await heard.again.wait()
     back_s = heard.first_at - there_at
     await asyncio.sleep(AFTER_S)
     running.cancel()
     await asyncio.wait([running])
-    while perf_counter() - heard.last_at < QUIET_S:
-        await asyncio.sleep(QUIET_S / 10)
+    await asyncio.sleep(QUIET_S)
+    assert perf_counter() - heard.last_at > QUIET_S / 2, "there is still news to come"
     missed = await _missed(load.side, heard)
     ended = f"{len(crowd.ended())} of {SUBSCRIBERS} subscriptions ended" if crowd.ended() else "all sockets kept"
     return Row(
@@ -174,11 +177,16 @@ async def _outage(valkey: Valkey, load: Load, heard: Heard, crowd: Crowd, *, kee
 
 
 async def _missed(side: Ours, heard: Heard) -> int:
-    """Deliveries of what Redis knows to have been told."""
-    told = await side.house.redis.xrange(stream(Topic(side.tenant_id, StationStatusChanged.kind)))
-    known = {entry[0] for entry in told}
-    since = min(min(ids) for ids in heard.ids.values())
-    return sum(len({one for one in known if one >= since} - set(ids)) for ids in heard.ids.values())
+    """Deliveries of what Redis knows to have been told, since the first of it that anybody has heard."""
+    told: Any = await side.house.redis.xrange(stream(Topic(side.tenant_id, StationStatusChanged.kind)))
+    known: set[bytes] = {fact_id for fact_id, fields in told if fields[b"f"] != GAP}
+    since = min((one for ids in heard.ids.values() for one in known.intersection(ids)), key=_place)
+    due = {one for one in known if _place(one) >= _place(since)}
+    return sum(len(due.difference(ids)) for ids in heard.ids.values())
+
+
+def _place(fact_id: bytes) -> tuple[int, int]:
+    return place(fact_id.decode())
 
 
 async def _stations(side: Ours) -> list[UUID]:
@@ -190,7 +198,7 @@ async def _stations(side: Ours) -> list[UUID]:
 async def _valkey() -> AsyncIterator[Valkey]:
     with tempfile.TemporaryDirectory(prefix="vgb") as folder:
         valkey = Valkey(Path(folder))
-        await valkey.start()
+        valkey.start()
         try:
             yield valkey
         finally:

@@ -128,12 +128,12 @@ class Stock:
 
 
 @asynccontextmanager
-async def ours(redis_url: str = "") -> AsyncIterator[Ours]:
+async def ours(redis_url: str = "", **settings: str) -> AsyncIterator[Ours]:
     """On Valkey of its own, or the Redis that is named."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(data_folder())
         named = {"VOLTGRAPH_REDIS_URL": redis_url} if redis_url else {}
-        running = stack.enter_context(server(folder, settings={**RICH, **named}))
+        running = stack.enter_context(server(folder, settings={**RICH, **named, **settings}))
         urls = _urls(folder, redis_url)
         house = await stack.enter_async_context(
             House.built(Settings(database_url=urls.database, redis_url=urls.redis, secret_key="only for benchmarks"))

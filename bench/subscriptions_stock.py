@@ -1,5 +1,5 @@
-"""Stock Strawberry, asked for the same: `pointUpdates` with the types of our own schema on plain queues in its own process,
-without Redis, limits or a credential. Run as a module it is a process of its own."""
+"""Stock Strawberry, asked for the same: `pointUpdates` with the types of our own schema, on plain queues in its own
+process, without Redis, limits or a credential. Run as a module it is a process of its own."""
 
 import asyncio
 from collections import defaultdict

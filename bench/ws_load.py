@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol, cast
+from uuid import uuid4
 
 import orjson
 
@@ -97,8 +98,6 @@ class Numbers:
 
 class Subscriber(asyncio.Protocol):
     """`seen` counts its results; it has joined when there are `first` of them. `ended` is why it has ended."""
-
-    __slots__ = ("_first", "_rest", "_says", "_transport", "_upgraded", "delivered", "ended", "joined", "reader", "seen")
 
     def __init__(self, reader: Reader, says: Sequence[bytes], first: int) -> None:
         self.reader = reader
@@ -203,9 +202,7 @@ class Crowd:
         self.subscribers: list[Subscriber] = []
         self._port = port
         self._reader = reader
-        self._init = _message(
-            type="connection_init", payload={"Authorization": f"Bearer {secret}"} if secret else {}
-        )
+        self._init = _message(type="connection_init", payload={"Authorization": f"Bearer {secret}"} if secret else {})
 
     async def join(self, payloads: Sequence[dict[str, Any]], *, first: int) -> float:
         """One for each; how long it took until each had so many first results."""
@@ -215,7 +212,7 @@ class Crowd:
         return perf_counter() - started
 
     async def _one(self, gate: asyncio.Semaphore, payload: dict[str, Any], first: int) -> None:
-        subscribe = _message(id="1", type="subscribe", payload=payload)
+        subscribe = _message(id=str(uuid4()), type="subscribe", payload=payload)  # as clients do
         async with gate:
             _, subscriber = await asyncio.get_running_loop().create_connection(
                 lambda: Subscriber(self._reader, [self._init, subscribe], first), "127.0.0.1", self._port

@@ -93,6 +93,8 @@ class PointWatch:
 
     async def topics(self) -> list[Topic]:
         """By owner, unless an address is not known yet: its point may come to belong to anybody."""
+        async with self._context.read():  # whoever may not look is told so at once
+            pass
         if self._addresses is not None:
             found = [point for addresses in in_parts(self._addresses) for point in await self._known(addresses)]
             if {point.address for point in found} >= set(self._addresses):

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     graphql_idle_s: float = Field(default=0.0, ge=0)
     graphql_lifetime_s: float = Field(default=0.0, ge=0)
 
+    stream_length: int = Field(default=10_000, gt=0)
+    stream_quiet_s: int = Field(default=86_400, gt=0)
+
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     command_deadline_s: float = Field(default=30.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)

@@ -18,7 +18,17 @@ from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
 from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v201
-from gateways.redis import ClusterLink, Order, RedisBudget, RedisBus, RedisLatest, RedisPresence, Router, connect
+from gateways.redis import (
+    ClusterLink,
+    Keeping,
+    Order,
+    RedisBudget,
+    RedisBus,
+    RedisLatest,
+    RedisPresence,
+    Router,
+    connect,
+)
 from gateways.timescale import TimescaleStore
 from voltgraph.auth import Doorkeeper
 from voltgraph.database import create_engine, plain_url
@@ -66,10 +76,11 @@ class House:
         if settings.database_url is None or settings.redis_url is None:
             raise ValueError("settings without servers: see voltgraph.servers")
         process_id = uuid7().hex
+        keeping = Keeping(length=settings.stream_length, quiet_s=settings.stream_quiet_s)
         engine = create_engine(settings.database_url)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(engine.dispose)
-            bus = await stack.enter_async_context(RedisBus(settings.redis_url))
+            bus = await stack.enter_async_context(RedisBus(settings.redis_url, keeping=keeping))
             redis = await stack.enter_async_context(connect(settings.redis_url))
             presence, latest = RedisPresence(redis), RedisLatest(redis)
             router = await stack.enter_async_context(Router(settings.redis_url))

@@ -1,55 +1,65 @@
-"""Prints every charge as it changes, and comes back when the line breaks: graphql-transport-ws in one file."""
+"""Prints what happens to every charge, each event once, and comes back when the line breaks: graphql-transport-ws."""
 
 import asyncio
 import contextlib
 import json
 import os
+import random
 import sys
 
 import websockets
 
 CHARGES = """
-subscription { sessionUpdates { kind session { id station { identity } status energyWh powerW } } }
+subscription ($after: ID) {
+  sessionUpdates(after: $after) { kind eventId session { id station { identity } status energyWh powerW } }
+}
 """
+AGAIN = {"RESYNC", "UNAVAILABLE", "TIMEOUT", "INTERNAL"}  # of errors: how it is may be otherwise in a while
+FOR_GOOD = {1009, 4400, 4401, 4403, 4406, 4409}  # of closes: it would end the same way again
 
 
 class Refused(Exception):
     """The server will not answer differently if it is asked again."""
 
 
-async def subscribed(url, credential, query, variables=None):
-    """The data of each item, for ever. After a break the server begins with how things are now."""
+async def followed(url, credential, query):
+    """Items, for ever: how things are, then the news. After a break, what was missed, or how things are by then."""
+    after = None
     async for socket in websockets.connect(url, subprotocols=["graphql-transport-ws"], max_size=None):
-        try:
+        with contextlib.suppress(websockets.ConnectionClosed):
             await send(socket, type="connection_init", payload={"Authorization": f"Bearer {credential}"})
             async for frame in socket:
-                message = json.loads(frame)
-                match message["type"]:
-                    case "connection_ack":
-                        await subscribe(socket, query, variables)
-                    case "ping":
+                match json.loads(frame):
+                    case {"type": "ping"}:
                         await send(socket, type="pong")
-                    case "next":
-                        check(message["payload"].get("errors", []))
-                        if message["payload"]["data"] is not None:
-                            yield message["payload"]["data"]
-                    case "error":
-                        check(message["payload"])
-                    case "complete":
-                        await subscribe(socket, query, variables)  # RESYNC, or the server restarts
-        except websockets.ConnectionClosed as closed:
-            if closed.rcvd is not None and 4400 <= closed.rcvd.code < 4500:
-                raise Refused(closed.rcvd.reason or f"closed with {closed.rcvd.code}") from None
+                    case {"type": "connection_ack"}:
+                        await subscribe(socket, query, after)
+                    case {"type": "next", "payload": {"data": {**fields}}}:
+                        (item,) = fields.values()
+                        after = item["eventId"] or after
+                        yield item
+                    case {"type": "error", "payload": errors}:
+                        check(errors)
+                        await pause()
+                        await subscribe(socket, query, after)
+        if socket.close_code in FOR_GOOD:
+            raise Refused(f"{socket.close_code} {socket.close_reason}")
+        await pause()
 
 
 def check(errors):
     for error in errors:
-        if error.get("extensions", {}).get("code") != "RESYNC":
+        if error["extensions"]["code"] not in AGAIN:
             raise Refused(error["message"])
 
 
-async def subscribe(socket, query, variables):
-    await send(socket, id="1", type="subscribe", payload={"query": query, "variables": variables})
+async def pause():
+    """With some chance in it: when a server restarts, everybody comes again."""
+    await asyncio.sleep(random.uniform(0, 2))
+
+
+async def subscribe(socket, query, after):
+    await send(socket, id="1", type="subscribe", payload={"query": query, "variables": {"after": after}})
 
 
 async def send(socket, **message):
@@ -57,8 +67,8 @@ async def send(socket, **message):
 
 
 async def main(url):
-    async for data in subscribed(url, os.environ["VOLTGRAPH_CREDENTIAL"], CHARGES):
-        print(json.dumps(data["sessionUpdates"]), flush=True)
+    async for update in followed(url, os.environ["VOLTGRAPH_CREDENTIAL"], CHARGES):
+        print(json.dumps(update), flush=True)
 
 
 with contextlib.suppress(KeyboardInterrupt):

@@ -102,7 +102,7 @@ def _constant(name: str, value: Any) -> Constant | None:
 
 
 def _is_timeless(type_: GraphQLInputType) -> bool:
-    """A literal of such a type always means the same, where a custom scalar may read a clock. Strawberry copies lists."""
+    """A literal of such a type always means the same, a custom scalar may read a clock. Strawberry copies lists."""
     some = type_.of_type if is_non_null_type(type_) else type_
     if is_list_type(some):
         some = some.of_type.of_type if is_non_null_type(some.of_type) else some.of_type

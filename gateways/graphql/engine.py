@@ -206,16 +206,16 @@ class Engine:
     ) -> tuple[Operation, Mapping[str, Any] | None]:
         """The operation, paid for, and what is told of its cost; raises `Refused`."""
         trusted = self._trusted
-        document = None if trusted is None else trusted.find(call, rights)
+        document = None if trusted is None else trusted.find(call.query, call.document_id, rights.documents)
         if document is None:
             if not call.query:
-                raise nothing_asked(call)
+                raise nothing_asked(call.document_id)
             found = self.documents.find(call.query, suggestions=rights.suggestions)
             if isinstance(found, Unread):
                 await self._paid(rights, found.cost)
                 found = self.documents.read(found)
             if trusted is not None:
-                trusted.runs(found, rights)
+                trusted.runs(found, rights.documents, rights.principal)
             document = found
         operation = document.operation(call.operation_name)
         if self.tracing is not None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSchema, parse, validate
@@ -19,9 +19,6 @@ from gateways.graphql.documents import ERRORS_MAX, RULES, Document
 from gateways.graphql.limits import Limits, Refused, wrong
 from gateways.graphql.manifest import PREFIX, SHA256, BadManifest, digest_of, entries
 from gateways.graphql.scan import scan
-
-if TYPE_CHECKING:
-    from gateways.graphql.engine import Call, Rights
 
 log = structlog.get_logger()
 
@@ -69,36 +66,38 @@ class Trusted:
             except (BadManifest, Refused) as error:
                 raise BadManifest(f"{_called(id, text)}: {_line(error)}") from None
 
-    def find(self, call: "Call", rights: "Rights") -> Document | None:
-        """None where the text is to be read as any other. Raises `Refused`."""
-        if call.document_id is not None:
-            document = self._by_id.get(call.document_id)
-            if document is not None:
-                if call.query and call.query != document.text:
-                    raise wrong("the query is not the document that the id stands for")
-                return _counted(rights, ID, document)
-            if not call.query:
-                _counted(rights, UNKNOWN)
-                raise _unknown()
-        if not call.query:
-            return None
-        document = self._by_text.get(call.query)
+    def find(self, text: str | None, id: str | None, mode: Mode) -> Document | None:
+        """None where the text, if there is one, is to be read as any other. Raises `Refused`."""
+        document = self._by_id.get(id) if id is not None else None
         if document is not None:
-            return _counted(rights, TEXT, document)
-        _counted(rights, UNTRUSTED)
-        if rights.documents is Mode.ENFORCE:
+            if text and text != document.text:
+                raise wrong("the query is not the document that the id stands for")
+            return _counted(mode, ID, document)
+        if text:
+            return self._find_text(text, mode)
+        if id is not None:
+            _counted(mode, UNKNOWN)
+            raise _unknown()
+        return None
+
+    def _find_text(self, text: str, mode: Mode) -> Document | None:
+        document = self._by_text.get(text)
+        if document is not None:
+            return _counted(mode, TEXT, document)
+        _counted(mode, UNTRUSTED)
+        if mode is Mode.ENFORCE:
             raise _untrusted()
         return None
 
-    def runs(self, document: Document, rights: "Rights") -> None:
+    def runs(self, document: Document, mode: Mode, principal: str) -> None:
         """One that is not of the manifest. The log has each once, to tell what is missing there."""
-        if rights.documents is not Mode.LOG or len(self._logged) >= LOGGED_MAX:
+        if mode is not Mode.LOG or len(self._logged) >= LOGGED_MAX:
             return
         digest = digest_of(document.text)
         if digest not in self._logged:
             self._logged.add(digest)
             names = [one.name for one in document.operations]
-            told = {"sha256": digest, "operations": names[:5], "principal": rights.principal}
+            told = {"sha256": digest, "operations": names[:5], "principal": principal}
             log.warning("a document that is not in the manifest", **told)
             if len(self._logged) == LOGGED_MAX:
                 log.warning("more documents that are not in the manifest are counted, not logged", logged=LOGGED_MAX)
@@ -149,9 +148,9 @@ def document_id(given: Mapping[str, Any]) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def nothing_asked(call: "Call") -> Refused:
+def nothing_asked(id: str | None) -> Refused:
     """Of a call without a text, where nothing is known by an id."""
-    if call.document_id is None:
+    if id is None:
         return wrong("there is no query")
     # By this message Apollo's and urql's clients know that they had better send texts only.
     return _refused("PersistedQueryNotSupported", Invalid.code, "PERSISTED_QUERY_NOT_SUPPORTED")
@@ -172,8 +171,8 @@ def _refused(message: str, code: str, reason: str, status: int = HTTPStatus.BAD_
     return Refused([GraphQLError(message, extensions={"code": code, "reason": reason})], status=status)
 
 
-def _counted(rights: "Rights", source: str, document: Document | None = None) -> Document | None:
-    _COUNTED[rights.documents, source].inc()
+def _counted(mode: Mode, source: str, document: Document | None = None) -> Document | None:
+    _COUNTED[mode, source].inc()
     return document
 
 

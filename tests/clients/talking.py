@@ -38,7 +38,7 @@ class Talker:
         self._process.stdin.write(orjson.dumps(order) + b"\n")
         await self._process.stdin.drain()
 
-    async def run(self, id: str, query: str, **variables: Any) -> None:
+    async def run(self, id: str, query: str, /, **variables: Any) -> None:
         await self.say(id=id, run=query, variables=variables)
 
     async def until(self, wanted: Callable[[Any], object]) -> Any:

@@ -20,7 +20,7 @@ from voltgraph.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = sorted((ROOT / "docs").rglob("*.py"))
+PROGRAMS = sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".py", ".ts"))
 COMMANDS: Any = typer.main.get_command(app)
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -120,7 +120,7 @@ def test_every_path_that_is_named_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_every_listing_is_the_file_it_shows(program: Path) -> None:
-    listings = [listing for page in PAGES for listing in fences(page, "python")]
+    listings = [listing for page in PAGES for listing in fences(page, "python", "ts")]
     assert program.read_text(encoding="utf-8") in listings
 
 

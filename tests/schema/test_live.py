@@ -1,8 +1,8 @@
-"""Subscriptions on a bus of their own, whose line is cut while they live."""
+"""Subscriptions on a bus of their own, whose line is cut while they live; and subscribers who come back."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,9 +51,12 @@ class Watcher:
             finally:
                 await stream.aclose()
 
-    async def lose_the_line(self) -> None:
+    async def lose_the_line(self, *, memory: bool = True) -> None:
+        """And the server what it has kept, so that nothing can be made up for."""
         async with connect(self.url) as redis:
-            assert await kill_listeners(redis) == 1
+            if memory:
+                await redis.flushall()
+            assert await kill_listeners(redis)
 
 
 @pytest.fixture
@@ -107,6 +110,42 @@ async def test_after_a_gap_every_plug_is_shown_and_news_goes_on(acme: Tester, wa
         assert await shown(items, "stationStatusUpdates") == {"evseNumber": 1, "status": "CHARGING"}
         await a_plug(watcher.told, station.id, StationStatus.AVAILABLE, evse=2)
         assert await shown(items, "stationStatusUpdates") == {"evseNumber": 2, "status": "AVAILABLE"}
+
+
+async def test_what_happened_while_the_line_was_down_is_made_up_for_without_a_look(
+    acme: Tester, watcher: Watcher, valkey: Valkey
+) -> None:
+    station = await a_station(acme)
+    async with (
+        RedisBus(valkey.url) as elsewhere,
+        watcher.watching("stationStatusUpdates { evseNumber status eventId }") as items,
+    ):
+        assert await shown(items, "stationStatusUpdates")
+        await watcher.lose_the_line(memory=False)
+        await a_plug(replace(watcher, bus=elsewhere).told, station.id, StationStatus.CHARGING)
+
+        told = await shown(items, "stationStatusUpdates")
+        assert (told["evseNumber"], told["status"]) == (1, "CHARGING")
+        assert told["eventId"], "told as news"
+
+
+async def test_whoever_shares_the_news_of_a_charge_is_told_after_a_gap_that_it_ended(
+    acme: Tester, watcher: Watcher
+) -> None:
+    charger = await a_charger(acme)
+    await charger.start()
+    listening = asyncio.Event()
+    asking = context(watcher.workplace, acme.actor).shared(listening.set)
+    document = "subscription { sessionUpdates { kind session { status } } }"
+
+    async with asyncio.timeout(20), aclosing(watched(asking, document)) as items:
+        hearing = asyncio.ensure_future(shown(items, "sessionUpdates"))
+        await listening.wait()
+        await asyncio.sleep(0.2)  # it learns which go on
+        await charger.stop(5, 2_000.0)
+        await watcher.lose_the_line()
+
+        assert await hearing == {"kind": "SNAPSHOT", "session": {"status": "COMPLETED"}}
 
 
 async def test_whoever_leaves_is_listened_for_no_more(acme: Tester, watcher: Watcher) -> None:

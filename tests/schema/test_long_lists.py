@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain import stations
 from tests.factories import a_station
 from tests.live import GUARD_S
 from tests.tester import Tester
@@ -28,11 +29,19 @@ async def test_a_status_that_is_named_often_is_asked_for_once(acme: Tester) -> N
 
 
 async def test_a_great_many_stations_and_points_can_be_followed(acme: Tester) -> None:
-    station = await a_station(acme)
-    ids = [*(str(uuid4()) for _ in range(MANY)), str(station.id)]
+    async with acme.work() as work:
+        fleet = [stations.Station(identity=f"CP-{number:04}", created_at=work.now) for number in range(2_000)]
+        work.session.add_all(fleet)
+    ids = [str(station.id) for station in fleet] * (MANY // len(fleet))
     updates = "subscription ($ids: [ID!]) { stationStatusUpdates(stationIds: $ids) { station { identity } } }"
     async with acme.subscribe(updates, {"ids": ids}) as items, asyncio.timeout(GUARD_S):
-        assert await anext(items) == {"stationStatusUpdates": {"station": {"identity": station.identity}}}
+        seen = [(await anext(items))["stationStatusUpdates"]["station"]["identity"] for _ in fleet]
+    assert sorted(seen) == [station.identity for station in fleet], "each once"
+
+    unknown = [*(str(uuid4()) for _ in range(MANY)), *ids[:1]]
+    with pytest.raises(AssertionError, match="does not exist"):
+        async with acme.subscribe(updates, {"ids": unknown}) as items, asyncio.timeout(GUARD_S):
+            await anext(items)
 
     addresses = [*(f"meter/{number}" for number in range(MANY)), "meter/last"]
     await acme.gql(

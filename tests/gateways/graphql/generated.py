@@ -83,6 +83,13 @@ BAD: list[Any] = [
 ]
 
 
+NEARLY: dict[Any, list[Any]] = {
+    float: [float("nan"), float("inf"), -float("inf")],
+    int: [2**31, -(2**31) - 1, 1.5, float("nan")],
+    str: [float("nan"), b"bytes"],
+}
+
+
 class Late:
     """Read as something to await, a coroutine or an object of its own."""
 
@@ -305,6 +312,8 @@ class World:
                 return Lazy(values, self.random.choice(ITERABLES))
             case 5:
                 return self.thing(self.types[0])  # which has leaves only
+            case 6 if type(shape.kind) is type:
+                return self.random.choice(NEARLY.get(shape.kind, BAD))
             case _:
                 return self.random.choice(BAD)
 

@@ -122,7 +122,9 @@ async def groups() -> AsyncIterator[Groups]:
 
 def tasks() -> set["asyncio.Task[Any]"]:
     """But for those that pytest runs tests and fixtures in."""
-    return {task for task in asyncio.all_tasks() if "TestRunner" not in repr(task.get_coro())} - {asyncio.current_task()}
+    return {task for task in asyncio.all_tasks() if "TestRunner" not in repr(task.get_coro())} - {
+        asyncio.current_task()
+    }
 
 
 async def settled() -> None:
@@ -341,9 +343,7 @@ async def test_a_cursor_that_is_wrong_ends_only_who_has_it(groups: Groups) -> No
     assert (right.pen.texts, right.pen.end) == (["so far 0", "hello"], None)
 
 
-async def test_many_members_are_told_in_turns_and_nobody_twice(
-    groups: Groups, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_members_are_told_in_turns_and_nobody_twice(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateways.graphql.groups.AT_ONCE", 2)
     members = [await (await subscriber(groups)).joined() for _ in range(7)]
     for number in range(3):

@@ -90,7 +90,11 @@ async def test_what_is_not_there_comes_from_the_web_pinned(assets: Path) -> None
     assert script.status_code == 404
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"steal('it');"), gzip.compress(SCRIPT)[:-9], b"no archive"])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"steal('it');"), gzip.compress(SCRIPT)[:-9], b"no archive"],
+    ids=["another", "half", "no archive"],
+)
 async def test_what_is_not_as_the_page_pins_it_is_not_given_away(assets: Path, content: bytes) -> None:
     (assets / "ide@1.0.0/ide.js.gz").write_bytes(content)
     with capture_logs() as logs:

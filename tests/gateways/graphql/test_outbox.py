@@ -259,7 +259,14 @@ async def test_the_reader_who_is_asked_for_no_more_is_asked_again_later(reader: 
 
 @pytest.mark.parametrize(
     ("event_id", "expected"),
-    [("1763700000000-0", (1763700000000, 0)), ("5", (5, 0)), ("7-12", (7, 12)), ("", None), ("a-1", None), ("1-", None)],
+    [
+        ("1763700000000-0", (1763700000000, 0)),
+        ("5", (5, 0)),
+        ("7-12", (7, 12)),
+        ("", None),
+        ("a-1", None),
+        ("1-", None),
+    ],
 )
 async def test_an_id_says_where_an_event_stands(event_id: str, expected: Any) -> None:
     assert place(event_id) == expected

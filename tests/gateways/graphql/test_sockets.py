@@ -113,9 +113,7 @@ async def test_a_caller_has_only_so_many_sockets_and_streams() -> None:
             await send(third, type="connection_init", payload=ADA)
             assert (await closed(third))[0] == 4429
         async with server.http("ada") as client:
-            answer = await client.post(
-                server.url, json={"query": FOREVER}, headers={"Accept": "text/event-stream"}
-            )
+            answer = await client.post(server.url, json={"query": FOREVER}, headers={"Accept": "text/event-stream"})
             assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (429, {"code": "LIMIT"})
         async with server.acknowledged({"Authorization": "Bearer bob"}):
             pass
@@ -133,14 +131,22 @@ async def test_a_process_has_only_so_many_sockets() -> None:
 
 
 async def test_a_caller_runs_only_so_many_operations_on_all_sockets_together() -> None:
-    async with on(operations_per_caller=2) as server, server.acknowledged(ADA) as one, server.acknowledged(ADA) as other:
+    async with (
+        on(operations_per_caller=2) as server,
+        server.acknowledged(ADA) as one,
+        server.acknowledged(ADA) as other,
+    ):
         await subscribe(one, FOREVER, "a")
         await subscribe(one, FOREVER, "b")
         await send(one, type="ping")
         await received(one)
         await subscribe(other, "{ name }", "c")
         refused = await received(other)
-        assert (refused["id"], refused["type"], refused["payload"][0]["extensions"]) == ("c", "error", {"code": "LIMIT"})
+        assert (refused["id"], refused["type"], refused["payload"][0]["extensions"]) == (
+            "c",
+            "error",
+            {"code": "LIMIT"},
+        )
         await send(one, id="a", type="complete")
         await send(one, type="ping")
         await received(one)
@@ -221,7 +227,10 @@ async def test_connections_and_how_they_ended_are_counted(server: Server) -> Non
         await other.close(3456)
     await until(lambda: counted("sockets") == open_)
 
-    assert (counted("closes_total", code="4400"), counted("closes_total", code="other")) == (closes[0] + 1, closes[1] + 1)
+    assert (counted("closes_total", code="4400"), counted("closes_total", code="other")) == (
+        closes[0] + 1,
+        closes[1] + 1,
+    )
 
 
 async def test_what_is_shared_is_counted(server: Server) -> None:

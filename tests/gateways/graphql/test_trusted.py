@@ -344,14 +344,14 @@ async def test_what_is_trusted_is_ready_and_is_not_looked_up_in_what_is_forgotte
     call = Call(None, document_id=digest(KNOWN))
     found = engine._trusted
     assert found is not None
-    document = found.find(call, Rights("ada"))
+    document = found.find(None, digest(KNOWN), Mode.OFF)
     assert document is not None
     assert "plan" in vars(document.operation())
 
     monkeypatch.setattr(engine.documents, "find", None)
     for asked in (call, Call(KNOWN)):
         assert (await engine.execute(asked, Caller(None), Rights("ada"))).data == {"name": None, "echo": "hello"}
-    assert found.find(Call(KNOWN), Rights("ada")) is document
+    assert found.find(KNOWN, None, Mode.OFF) is document
 
 
 async def test_the_log_has_each_document_that_is_missing_once(server: Server) -> None:
@@ -397,7 +397,7 @@ async def test_what_is_asked_is_counted(server: Server, mode: Mode) -> None:
 async def found(manifest: bytes, id: str) -> Any:
     one = Trusted(CORE, Limits())
     one.add(manifest)
-    return one.find(Call(None, document_id=id), Rights("ada", documents=Mode.ENFORCE))
+    return one.find(None, id, Mode.ENFORCE)
 
 
 async def test_ids_may_be_of_any_kind_and_the_hash_is_one_in_any_case() -> None:
