@@ -355,6 +355,11 @@ class Joinable(Subscription):
         return self.operation, self.operation.shape.fingerprint(self.call.variables), self.rights.suggestions
 
     @property
+    def after(self) -> str | None:
+        """The event that this subscriber goes on after."""
+        return self.operation.shape.after(self.call.variables)
+
+    @property
     def news_call(self) -> Call:
         """Without what only this subscriber has asked for."""
         return replace(self.call, variables=self.operation.shape.of_news(self.call.variables))

@@ -24,7 +24,7 @@ class Selected(Protocol):
 
 class Execution(StrawberryGraphQLCoreExecutionContext):
     introspection: Exception | None = None
-    """What `__schema` and `__type` answer where they are not allowed."""
+    """What `__schema` answers where it is not allowed; `__type` then knows none."""
 
     def selection(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Selected:
         """What the operation selects of objects of this type in these fields."""

@@ -199,6 +199,8 @@ class Executor(Execution):
         name = field_details_list[0].node.name.value
         field = self.schema.get_field(parent_type, name) if name in GUARDED else None
         if field is not None and self.introspection is not None:
+            if name == "__type":
+                return None
             return failed(self, self.introspection, field.type, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 

@@ -130,10 +130,12 @@ class Typename(Field):
 
 
 class Introspection(Field):
-    """`__schema` and `__type`, which are not for everybody."""
+    """`__schema` and `__type`, which are not for everybody: to others no type is there, whatever its name."""
 
     def execute(self, executor: Execution, source: Any, where: Where) -> Any:
         if executor.introspection is not None:
+            if self._nodes[0].name.value == "__type":
+                return None
             return self._failed(executor, executor.introspection, (where, self.key, self.parent_name))
         return super().execute(executor, source, where)
 

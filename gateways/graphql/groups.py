@@ -18,7 +18,7 @@ from domain.errors import Resync
 from gateways.graphql.engine import Answer, Engine, Joinable
 from gateways.graphql.executor import Forkable
 from gateways.graphql.metrics import DELIVERIES, GROUPS, LAG, MEMBERS, REPLAYED, Meter
-from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost
+from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost, place
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class Seat:
 
     __slots__ = ("_ended", "_extensions", "_group", "_line", "_outbox", "_until", "_waiting", "_watch")
 
-    def __init__(self, group: Group, line: Line, outbox: Outbox, joinable: Joinable) -> None:
+    def __init__(self, group: Group, line: Line, outbox: Outbox, joinable: Joinable, after: str | None) -> None:
         self._group = group
         self._line = line
         self._outbox = outbox
@@ -127,7 +127,7 @@ class Seat:
         self._watch: Meter | None = joinable.watch
         self._watch.started()
         self._waiting: Waiting | None = Waiting(WHILE_JOINING)
-        self._until: tuple[int, int] | None = None  # news up to there was told by the join part
+        self._until = None if after is None else place(after)  # news up to there was told before
         self._ended: tuple[Answer | None] | None = None
         group.seats[self] = None
         MEMBERS.inc()
@@ -174,9 +174,9 @@ class Seat:
         if answer.extensions is None and self._extensions is not None:
             item = item.saying(self._extensions)
         self._extensions = None
+        self._until = item.place  # where it looks after all, that was no event to go on after
         if item.place is not None:
             REPLAYED.inc()
-            self._until = item.place
         await self._outbox.put(self._line, item)
 
     async def _catch_up(self) -> None:
@@ -236,15 +236,17 @@ class Groups:
     def __len__(self) -> int:
         return len(self._groups)
 
-    def seat(self, joinable: Joinable, context: Shareable, line: Line, outbox: Outbox) -> Seat:
-        """Whoever has one joins by it, and leaves by it."""
+    def seat(
+        self, joinable: Joinable, context: Shareable, line: Line, outbox: Outbox, after: str | None = None
+    ) -> Seat:
+        """Whoever has one joins by it, and leaves by it. `after` is what the transport says, if anything."""
         key = (joinable.key, context.scope)
         group = self._groups.get(key)
         if group is None or group.has_ended:
             group = self._groups[key] = Group(lambda listening: self._news(joinable, context, listening))
             self._ending.add(group.task)
             group.task.add_done_callback(lambda task: self._forget(key, task))
-        return Seat(group, line, outbox, joinable)
+        return Seat(group, line, outbox, joinable, after or joinable.after)
 
     def join_part(
         self, joinable: Joinable, context: Shareable, after: str | None = None

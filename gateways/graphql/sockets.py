@@ -124,7 +124,7 @@ class Sweeper:
             log.error("a connection could not be looked after", exc_info=error)
             due = now + LOOK_MAX_S
         if reader in self._numbers:
-            self.at(reader, due)
+            self.at(reader, max(due, now + LOOK_MIN_S))
 
 
 class Sockets:

@@ -4,6 +4,7 @@ An event that one may go on after has an `id:`; browsers that come again say the
 """
 
 import asyncio
+import math
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,7 @@ class Stream:
     def look(self, now: float) -> float:
         if now >= self._expires:
             self._refuse(EXPIRED)
+            return math.inf
         if now >= self._beats:
             self._beats = now + HEARTBEAT_S
             if self._outbox.is_idle:
@@ -128,7 +130,7 @@ class Stream:
         engine, groups = self._view.engine, self._view.groups
         begun = await engine.begin(call, context, self._rights, kinds=kinds, joins=shares(context))
         if isinstance(begun, Joinable) and shares(context):
-            self._seat = groups.seat(begun, context, self, self._outbox)
+            self._seat = groups.seat(begun, context, self, self._outbox, after)
             await self._seat.join(groups.join_part(begun, context, after))
             return
         async with aclosing(engine.answers(begun, call, context)) as answers:

@@ -20,9 +20,11 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableDefinitionNode,
     VariableNode,
     Visitor,
+    value_from_ast_untyped,
     visit,
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -33,14 +35,22 @@ AFTER = "after"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of one subscription. `variables` are those that its news may depend on."""
+    """Of one subscription. `variables` are those that its news may depend on, `cursors` what is given as `after`."""
 
     coalesces: bool = False
     conflate: Callable[[Any], str | None] | None = None
     variables: frozenset[str] = frozenset()
+    cursors: tuple[ValueNode, ...] = ()
 
     def key(self, item: Any) -> str | None:
         return None if self.conflate is None else self.conflate(item)
+
+    def after(self, given: dict[str, Any] | None) -> str | None:
+        for cursor in self.cursors:
+            value = value_from_ast_untyped(cursor, given)
+            if isinstance(value, str):
+                return value
+        return None
 
     def of_news(self, given: dict[str, Any] | None) -> dict[str, Any]:
         return {name: value for name, value in (given or {}).items() if name in self.variables}
@@ -57,14 +67,15 @@ def shape(schema: GraphQLSchema, document: DocumentNode, operation: OperationDef
     if schema.subscription_type is None or not roots:
         return Shape()
     said = _metadata(schema.subscription_type.fields.get(roots[0].name.value))
-    cursors = _cursors(roots)
+    cursors = [one.value for root in roots for one in root.arguments or () if one.name.value == AFTER]
     uses = _Uses(cursors)
     visit(document, uses)
     named = {one.variable.name.value for one in operation.variable_definitions or ()}
     return Shape(
         coalesces=said.get("coalesce") is True,
         conflate=said.get("conflate"),
-        variables=frozenset((named - {one.name.value for one in cursors}) | (named & uses.names)),
+        variables=frozenset(name for name in named if name in uses.names or not _is_one_of(name, cursors)),
+        cursors=tuple(cursors),
     )
 
 
@@ -83,16 +94,14 @@ def _roots(selected: SelectionSetNode, fragments: dict[str, FragmentDefinitionNo
             yield from _roots(one.selection_set, fragments)  # type: ignore[attr-defined]
 
 
-def _cursors(roots: Iterable[FieldNode]) -> list[VariableNode]:
-    """Where a variable says after which event to go on."""
-    arguments = (argument for root in roots for argument in root.arguments or ())
-    return [one.value for one in arguments if one.name.value == AFTER and isinstance(one.value, VariableNode)]
+def _is_one_of(name: str, values: Iterable[ValueNode]) -> bool:
+    return any(isinstance(value, VariableNode) and value.name.value == name for value in values)
 
 
 class _Uses(Visitor):
     """The variables that are used in other places than those."""
 
-    def __init__(self, excepted: list[VariableNode]) -> None:
+    def __init__(self, excepted: list[ValueNode]) -> None:
         super().__init__()
         self.names: set[str] = set()
         self._excepted = excepted

@@ -39,7 +39,10 @@ PROBE_WITHIN_S = 1.0
 
 @dataclass(eq=False, slots=True)
 class _Channel:
-    """One topic as this process hears it. No fact up to `since` is for its ears (any more)."""
+    """One topic as this process hears it. No fact up to `since` is for its ears (any more).
+
+    After a loss, some that were read from the stream may still be on their way here: `is_ahead`.
+    """
 
     topic: Topic
     stream: "_Stream | None"
@@ -47,6 +50,7 @@ class _Channel:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     opening: "asyncio.Task[None] | None" = None
     since: str | None = None
+    is_ahead: bool = False
     linger: asyncio.TimerHandle | None = None
 
     def lacks(self, fact_id: str) -> bool:
@@ -82,6 +86,7 @@ class _Stream:
         self.newest = position if isinstance(position, str) else None
         for channel in self.channels.values():
             channel.since = self.newest
+            channel.is_ahead = self.newest is not None
 
     def heard_by(self, key: str | None) -> list[_Channel]:
         keys = {None, key}
@@ -332,8 +337,10 @@ class RedisBus(Bus):
 
     def _pass_on(self, channel: _Channel, fact_id: str | None, item: Message | Gap) -> None:
         if fact_id is not None and channel.stream is not None:
+            if channel.is_ahead and not channel.lacks(fact_id):
+                return
             channel.stream.reach(fact_id)
-            channel.since = fact_id
+            channel.since, channel.is_ahead = fact_id, False
         if isinstance(item, Gap):
             _tell_gap(channel.ears)
         else:
@@ -382,7 +389,9 @@ class RedisBus(Bus):
         else:
             self._give_up(stream, end)
         stream.stand_at(end)
-        self._release(stream, told_up_to=stream.newest if made_up else None)
+        held, stream.held = stream.held or [], None
+        for item in held:
+            self._pass_on(*item)
 
     async def _read_missed(self, stream: _Stream, missed: list[Message]) -> Position | None:
         """Where it ends; None where it is not all kept any more."""
@@ -417,12 +426,6 @@ class RedisBus(Bus):
         if isinstance(end, Beginning) or place(end) < place(stream.newest):
             for ear in ears:
                 ear.forget_ids()
-
-    def _release(self, stream: _Stream, *, told_up_to: str | None) -> None:
-        held, stream.held = stream.held or [], None
-        for channel, fact_id, item in held:
-            if told_up_to is None or place(fact_id) > place(told_up_to):
-                self._pass_on(channel, fact_id, item)
 
 
 def _tell_gap(ears: Iterable[BoundedEar]) -> None:

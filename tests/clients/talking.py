@@ -1,9 +1,10 @@
 """A client in Node.js that is told what to do while it runs, and a line to the server that can be cut."""
 
 import asyncio
+import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +41,15 @@ class Talker:
 
     async def run(self, id: str, query: str, /, **variables: Any) -> None:
         await self.say(id=id, run=query, variables=variables)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It reads nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     async def until(self, wanted: Callable[[Any], object]) -> Any:
         """The first of what happens from here on that is wanted, in time."""

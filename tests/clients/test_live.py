@@ -395,6 +395,30 @@ async def test_whoever_names_an_event_that_is_forgotten_is_told_how_things_are(
 
 
 @both
+async def test_who_reads_too_slowly_is_told_what_is_missing_and_where_to_go_on(
+    script: str, application: Server, tenant: Tenant, charger: Busy
+) -> None:
+    wordy = STATUS.replace("status }", f"status {'x' * 16_000}: status }}")  # it takes less to fill all buffers
+    async with client(script, application.url, tenant.secret) as talker:
+        await begun(talker, charger, wordy, after=None)
+        await charger.say(1)
+        await talker.item("s", lambda item: item["eventId"])
+        with talker.stopped():
+            await charger.say(500)
+        end = await talker.until(lambda one: one.get("error") or one.get("errors"))
+        (error,) = end.get("error") or end["errors"]
+        gap = error["extensions"]["gap"]
+        seen = [item["eventId"] for item in talker.items("s") if item["eventId"]]
+        await talker.run("again", STATUS, ids=[charger.id], after=gap["after"])
+        while len(news(talker, "s") + news(talker, "again")) < len(charger.told):
+            await talker.item("again")
+
+    assert (error["extensions"]["code"], gap["dropped"] > 0, gap["after"]) == ("RESYNC", True, seen[-1])
+    assert news(talker, "s") + news(talker, "again") == charger.told
+    assert talker.told("connecting")[1:] in ([], [False])  # of the socket nothing becomes; an event stream is new
+
+
+@both
 async def test_a_server_that_restarts_is_come_back_to_without_a_hole(
     script: str, other: Server, tenant: Tenant, charger: Busy
 ) -> None:

@@ -183,14 +183,14 @@ SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
         _plug,
         [
             ("stationStatusUpdates { station { id } }", "silence"),
-            ('stationStatusUpdates(stationIds: ["{station}"]) { station { id } }', "silence"),
+            ('stationStatusUpdates(stationIds: ["{station}"]) { station { id } }', GONE),
         ],
     ),
     "sessionUpdates": (
         _meter,
         [
             ("sessionUpdates { session { id } }", "silence"),
-            ('sessionUpdates(stationId: "{station}") { session { id } }', "silence"),
+            ('sessionUpdates(stationId: "{station}") { session { id } }', GONE),
             ('sessionUpdates(sessionId: "{session}") { session { id } }', GONE),
         ],
     ),

@@ -181,7 +181,7 @@ class Board:
 
     async def told(self, caller: Caller, after: str | None) -> AsyncGenerator[Note, None]:
         """As a subscription's source is to behave in each part."""
-        after = after or caller.after
+        after = caller.after or after
         if caller.part is Part.JOIN:
             async for note in self.look(after):
                 yield note
@@ -362,7 +362,7 @@ async def closed(socket: ClientConnection) -> tuple[int, str]:
 
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(GUARD_S):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # nobody tells of it
             await asyncio.sleep(0.01)
 
 

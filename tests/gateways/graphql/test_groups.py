@@ -100,7 +100,7 @@ async def subscriber(
     assert isinstance(begun, Joinable), begun
     pen = Pen()
     outbox = Outbox(pen.send)
-    seat = groups.seat(begun, context, pen, outbox)
+    seat = groups.seat(begun, context, pen, outbox, after)
     joining = asyncio.create_task(seat.join(groups.join_part(begun, context, after)))
     SUBSCRIBERS.append(Subscriber(pen, outbox, seat, joining))
     return SUBSCRIBERS[-1]
@@ -246,6 +246,20 @@ async def test_a_group_that_is_behind_tells_nobody_what_they_were_told_already(g
     assert member.pen.texts == ["on its way"]
 
 
+async def test_a_group_that_is_behind_does_not_tell_the_event_that_somebody_went_on_after(groups: Groups) -> None:
+    await (await subscriber(groups)).joined()
+    seen = the_board().post("seen elsewhere")  # the group had no turn yet
+    by_transport = await subscriber(groups, after=seen)
+    by_variable = await subscriber(groups, cursor=seen)
+    by_literal = await subscriber(groups, f'subscription {{ notices(after: "{seen}") {{ text }} }}')
+    await asyncio.gather(*(member.joined() for member in (by_transport, by_variable, by_literal)))
+    await settled()
+    the_board().post("news")
+    await settled()
+
+    assert [member.pen.texts for member in (by_transport, by_variable, by_literal)] == [["news"]] * 3
+
+
 async def test_what_it_costs_is_told_to_each_with_the_first_item(groups: Groups) -> None:
     event_id = the_board().post("seen")
     with_look = await (await subscriber(groups)).joined()
@@ -351,11 +365,13 @@ async def test_many_members_are_told_in_turns_and_nobody_twice(groups: Groups, m
     late = await subscriber(groups)
     await asyncio.sleep(0)
     members[3].seat.leave()
+    told = list(members[3].pen.texts)
     await settled()
 
     expected = ["so far 0", "news 0", "news 1", "news 2"]
     assert [member.pen.texts for member in members if member is not members[3]] == [expected] * 6
-    assert members[3].pen.texts == expected[: len(members[3].pen.texts)]
+    assert members[3].pen.texts == told == expected[: len(told)]
+    assert told != expected
     assert late.pen.texts == ["so far 3", *expected[1 + 3 - len(late.pen.texts[1:]) :]]
 
 

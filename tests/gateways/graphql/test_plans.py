@@ -306,7 +306,7 @@ async def test_introspection_may_be_refused(asked: str, data: Any) -> None:
         result = await executed(plan, introspection=refusal)
         assert result.data == data
         errors = result.errors or []
-        assert [error.original_error for error in errors] == [refusal] * ("__schema" in asked or "__type(" in asked)
+        assert [error.original_error for error in errors] == [refusal] * ("__schema" in asked)
         assert refusal.__traceback__ is None, "it would grow with every request"
 
 
