@@ -22,7 +22,7 @@ from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost, p
 
 log = structlog.get_logger()
 
-AT_ONCE = 1_000  # deliveries, of some 5 µs each
+AT_ONCE = 5_000  # deliveries, of some 5 µs each
 RESYNC = GraphQLError("too slow", extensions={"code": Resync.code})
 
 # While somebody looks: a large fleet over a slow line takes minutes. What waits is shared by all who wait.
@@ -174,9 +174,11 @@ class Seat:
         if answer.extensions is None and self._extensions is not None:
             item = item.saying(self._extensions)
         self._extensions = None
-        self._until = item.place  # where it looks after all, that was no event to go on after
         if item.place is not None:
+            self._until = item.place
             REPLAYED.inc()
+        elif item.key is None:
+            self._until = None  # it looks after all: that was no event to go on after
         await self._outbox.put(self._line, item)
 
     async def _catch_up(self) -> None:

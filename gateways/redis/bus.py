@@ -80,13 +80,13 @@ class _Stream:
         if fact_id != self.newest:
             self.heard, self.newest = self.newest or self.heard, fact_id
 
-    def stand_at(self, position: Position) -> None:
-        """Nothing up to there is of interest any more."""
+    def stand_at(self, position: Position, *, is_told: bool) -> None:
+        """Nothing up to there is missing any more; `is_told`: since all of it was told, and not only of a gap."""
         self.heard = position
         self.newest = position if isinstance(position, str) else None
         for channel in self.channels.values():
             channel.since = self.newest
-            channel.is_ahead = self.newest is not None
+            channel.is_ahead = is_told and self.newest is not None
 
     def heard_by(self, key: str | None) -> list[_Channel]:
         keys = {None, key}
@@ -388,7 +388,7 @@ class RedisBus(Bus):
             self._tell_missed(stream, missed, late)
         else:
             self._give_up(stream, end)
-        stream.stand_at(end)
+        stream.stand_at(end, is_told=made_up)
         held, stream.held = stream.held or [], None
         for item in held:
             self._pass_on(*item)

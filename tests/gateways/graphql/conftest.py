@@ -162,13 +162,13 @@ class Board:
         self._tell(Note("", last=error))
 
     def since(self, event_id: str | None) -> list[Note]:
-        """What is so now, or the facts after one."""
+        """What is so now, or the values and what facts came after one."""
         if event_id is None:
             return [Note(f"so far {len(self.facts)}"), *self.values.values()]
         known = [fact.event_id for fact in self.facts]
         if event_id not in known:
             raise Invalid("no such event")
-        return self.facts[known.index(event_id) + 1 :]
+        return [*self.values.values(), *self.facts[known.index(event_id) + 1 :]]
 
     def _tell(self, note: Note) -> None:
         for ear in self.ears:

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from random import Random
-from typing import Annotated, Any, ClassVar, NewType, Union
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar, NewType
 from uuid import UUID
 
 import strawberry
@@ -204,7 +207,7 @@ class Shape:
     def annotation(self) -> Any:
         inner = self.kind
         if isinstance(inner, Shape):
-            inner = list[inner.annotation]  # type: ignore[name-defined]
+            inner = GenericAlias(list, (inner.annotation,))
         elif isinstance(inner, Drawn):
             inner = inner.shown
         return inner | None if self.nullable else inner
@@ -252,7 +255,7 @@ class World:
             abstract.append(Drawn("Named", {"name": Shape(str, True)}, members=members, shown=Named))
         if self.random.random() < 0.5:
             members = self.random.sample(self.types, 2)
-            union = Union[members[0].shown, members[1].shown]  # noqa: UP007
+            union: Any = reduce(or_, [one.shown for one in members])
             abstract.append(Drawn("U", members=members, shown=Annotated[union, strawberry.union("U")]))
         return abstract
 
@@ -414,7 +417,8 @@ def subscription_of(world: World) -> Any:
         for event in self:
             yield event if isinstance(event, Raised) else found(event)
 
-    events.__annotations__ = {"number": int, "return": AsyncIterator[world.event.shown | None]}
+    yields = GenericAlias(AsyncIterator, (world.event.shown | None,))
+    events.__annotations__ = {"number": int, "return": yields}
     return strawberry.type(type("Subscription", (), {"events": strawberry.subscription(resolver=events)}))
 
 

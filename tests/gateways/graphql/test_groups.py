@@ -246,6 +246,18 @@ async def test_a_group_that_is_behind_tells_nobody_what_they_were_told_already(g
     assert member.pen.texts == ["on its way"]
 
 
+async def test_values_that_are_told_to_who_comes_back_leave_open_after_which_event(groups: Groups) -> None:
+    await (await subscriber(groups)).joined()
+    the_board().put("power", "3 kW")
+    seen = the_board().post("seen elsewhere")  # the group had no turn yet
+    member = await subscriber(groups, after=seen)
+    await member.joined()
+    await settled()
+
+    assert "seen elsewhere" not in member.pen.texts
+    assert set(member.pen.texts) == {"3 kW"}
+
+
 async def test_a_group_that_is_behind_does_not_tell_the_event_that_somebody_went_on_after(groups: Groups) -> None:
     await (await subscriber(groups)).joined()
     seen = the_board().post("seen elsewhere")  # the group had no turn yet
