@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 
-AT_ONCE = 100
+AT_ONCE = 50
 PATIENCE_S = 120.0
 
 _HEAD_END = b"\r\n\r\n"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
+from struct import Struct
 from typing import Any, cast
 
 import uvicorn
@@ -15,6 +16,9 @@ from websockets.http11 import Request
 HEAD_MAX_BYTES = 64 * 1024
 HEADERS_MAX = 200
 GATHERED_MAX_BYTES = 32 * 1024
+WRITE = "voltgraph.write"  # in a WebSocket's ASGI extensions: past ASGI, which costs more than the rest
+_TEXT_FRAME = 0x81
+_HEAD_16, _HEAD_64 = Struct("!BBH").pack, Struct("!BBQ").pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,13 @@ class Config(uvicorn.Config):
         super().__init__(app, http=HttpProtocol, ws=WebSocketProtocol, **given)
         self.patience = patience
         self.frame_limits = frame_limits
+        self._turn: Turn | None = None
+
+    def turn(self, loop: asyncio.AbstractEventLoop) -> "Turn":
+        """Of the one loop that a server has."""
+        if self._turn is None:
+            self._turn = Turn(loop)
+        return self._turn
 
 
 class Awaited(Enum):
@@ -134,15 +145,35 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class Turn:
+    """Of the loop: what it has brought is written when it ends, to each connection in one go."""
+
+    __slots__ = ("_begun", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._begun: list[Gathering] = []
+
+    def end_with(self, gathering: "Gathering") -> None:
+        if not self._begun:
+            self._loop.call_soon(self._end)
+        self._begun.append(gathering)
+
+    def _end(self) -> None:
+        begun, self._begun = self._begun, []
+        for gathering in begun:
+            gathering.flush()
+
+
 class Gathering:
     """A transport that writes what one turn of the loop has brought in one go: a call to the kernel costs more than
     most messages."""
 
-    __slots__ = ("_loop", "_parts", "_size_bytes", "_transport")
+    __slots__ = ("_parts", "_size_bytes", "_transport", "_turn")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
         self._transport = transport
-        self._loop = loop
+        self._turn = turn
         self._parts: list[bytes] = []
         self._size_bytes = 0
 
@@ -151,20 +182,20 @@ class Gathering:
 
     def write(self, data: bytes) -> None:
         if not self._parts:
-            self._loop.call_soon(self._flush)
+            self._turn.end_with(self)
         self._parts.append(data)
         self._size_bytes += len(data)
         if self._size_bytes > GATHERED_MAX_BYTES:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def get_write_buffer_size(self) -> int:
         return self._size_bytes + self._transport.get_write_buffer_size()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         if self._parts:
             data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts.clear()
@@ -180,10 +211,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.transport = cast("asyncio.Transport", Gathering(transport, self.loop))
+        self.transport = cast("asyncio.Transport", Gathering(transport, self.config.turn(self.loop)))
 
     def handle_connect(self, event: Request) -> None:
         for begin, limit_bytes in self.config.frame_limits.items():
             if event.path.startswith(begin):
                 self.conn.max_message_size = limit_bytes
         super().handle_connect(event)
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[WRITE] = self._write_text
+
+    def _write_text(self, content: bytes) -> bool:
+        """A message on its way at once, or False: then it is to be sent as any other, and may have to wait."""
+        if self.close_sent or not self.handshake_complete or not self.writable.is_set() or self.conn.extensions:
+            return False
+        if self.disconnected or self.transport.is_closing():
+            return False
+        size = len(content)
+        if size < 126:
+            head = bytes((_TEXT_FRAME, size))
+        elif size < 65_536:
+            head = _HEAD_16(_TEXT_FRAME, 126, size)
+        else:
+            head = _HEAD_64(_TEXT_FRAME, 127, size)
+        self.transport.write(head + content)
+        return True

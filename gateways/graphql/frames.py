@@ -15,9 +15,9 @@ _SHAPES: dict[str, tuple[type, str]] = {  # of what an operation is asked with
 }
 
 
-def prefix(operation_id: str) -> str:
+def prefix(operation_id: str) -> bytes:
     """Of every result of an operation; the result itself and a brace follow."""
-    return f'{{"id":{orjson.dumps(operation_id).decode()},"type":"next","payload":'
+    return b'{"id":' + orjson.dumps(operation_id) + b',"type":"next","payload":'
 
 
 def encoded(message: Any) -> str:

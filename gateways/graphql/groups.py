@@ -22,7 +22,9 @@ from gateways.graphql.outbox import Bounds, Item, Line, Outbox, Waiting, lost, p
 
 log = structlog.get_logger()
 
-AT_ONCE = 5_000  # deliveries, of some 5 µs each
+AT_ONCE = 1_000  # deliveries, of 2 to 12 µs each
+FEW = 20  # members
+AHEAD = 64  # what a group has heard, and not yet told
 RESYNC = GraphQLError("too slow", extensions={"code": Resync.code})
 
 # While somebody looks: a large fleet over a slow line takes minutes. What waits is shared by all who wait.
@@ -58,7 +60,9 @@ class Group:
         self.hears = asyncio.Event()
         self.has_ended = False
         self._news = news
+        self._heard: list[Item] = []  # and not yet told
         self._unpaused = 0  # deliveries since others had their turn
+        self._telling: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._run(), name="group")
         GROUPS.inc()
 
@@ -74,29 +78,70 @@ class Group:
             async with aclosing(self._news(self.hears.set)) as answers:
                 async for answer in answers:
                     if answer.refused or answer.broken:
+                        await self._all_told()
                         self._tell_end(answer)
                         return
                     self.hears.set()
-                    await self._tell(Item.of(answer))
+                    await self._take(Item.of(answer))
+            await self._all_told()
             self._tell_end(None)
         except Exception as error:
-            log.error("a group has failed", exc_info=error)
-            self._tell_end(Answer(None))
+            self._fail(error)
 
-    async def _tell(self, item: Item) -> None:
-        """In parts, where there are many. Who joins in between will see in what it looks at what this tells."""
-        seats = list(self.seats)
-        for begin in range(0, len(seats), AT_ONCE):
-            for seat in seats[begin : begin + AT_ONCE]:
-                if seat in self.seats:
-                    seat.hear(item)
-            self._unpaused += len(seats[begin : begin + AT_ONCE])
-            if self._unpaused >= AT_ONCE:
-                self._unpaused = 0
-                await asyncio.sleep(0)
-        DELIVERIES.inc(len(seats))
-        if item.place is not None:
-            LAG.observe(max(0.0, time.time() - item.place[0] / 1000))
+    async def _take(self, item: Item) -> None:
+        """Few are told at once; many by a task, which then has all that has come by its turn."""
+        self._heard.append(item)
+        if self._telling is not None:
+            if len(self._heard) >= AHEAD:
+                await self._telling
+        elif len(self.seats) <= FEW:
+            await self._tell()
+        else:
+            self._telling = asyncio.create_task(self._tell_later(), name="group tells")
+
+    async def _all_told(self) -> None:
+        if self._telling is not None:
+            await self._telling
+
+    async def _tell_later(self) -> None:
+        try:
+            await self._tell()
+        except Exception as error:
+            self._fail(error)
+            self.task.cancel()
+        finally:
+            self._telling = None
+
+    async def _tell(self) -> None:
+        """All that was heard to one after the other, so that each gets it in one go; in parts, where that is much.
+
+        Who joins in between will see in what it looks at what this tells.
+        """
+        while self._heard:
+            items, self._heard = self._heard, []
+            seats = list(self.seats)
+            part = max(1, AT_ONCE // len(items))
+            for begin in range(0, len(seats), part):
+                for seat in seats[begin : begin + part]:
+                    self._tell_one(seat, items)
+                await self._pause(len(items) * len(seats[begin : begin + part]))
+            DELIVERIES.inc(len(items) * len(seats))
+            _observe_lag(items)
+
+    async def _pause(self, deliveries: int) -> None:
+        self._unpaused += deliveries
+        if self._unpaused >= AT_ONCE:
+            self._unpaused = 0
+            await asyncio.sleep(0)
+
+    def _tell_one(self, seat: "Seat", items: list[Item]) -> None:
+        for item in items:
+            if seat in self.seats:
+                seat.hear(item)
+
+    def _fail(self, error: Exception) -> None:
+        log.error("a group has failed", exc_info=error)
+        self._tell_end(Answer(None))
 
     def _tell_end(self, answer: Answer | None) -> None:
         seats = list(self.seats)
@@ -112,6 +157,13 @@ class Group:
         self.seats.clear()
         self.hears.set()
         GROUPS.dec()
+
+
+def _observe_lag(items: list[Item]) -> None:
+    now = time.time()
+    for item in items:
+        if item.place is not None:
+            LAG.observe(max(0.0, now - item.place[0] / 1000))
 
 
 class Seat:
@@ -177,8 +229,8 @@ class Seat:
         if item.place is not None:
             self._until = item.place
             REPLAYED.inc()
-        elif item.key is None:
-            self._until = None  # it looks after all: that was no event to go on after
+        elif item.key is None and self._until is not None and self._until[0] > time.time() * 1000:
+            self._until = None  # it looks after all, and that event is none that anybody can have been told of
         await self._outbox.put(self._line, item)
 
     async def _catch_up(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
+from starlette.websockets import WebSocketDisconnect
 
 from domain.errors import Resync
 from gateways.graphql.engine import Answer
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 Frame = str | bytes
 Send = Callable[[Any], Coroutine[Any, Any, None]]
+Write = Callable[[bytes], bool]
 
 
 class Gone(Exception):
@@ -39,31 +40,24 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-NO_READER = (WebSocketDisconnect, WebSocketDisconnected, OSError)
+NO_READER = (WebSocketDisconnect, OSError, RuntimeError)  # the last is uvicorn's and Starlette's, of a closed socket
 ROOMY = 4  # whoever can wait does so until there is less than a quarter: the rest is for what cannot
 
 
 class Item:
     """One result, encoded once for however many readers. `place` is where it stands among facts."""
 
-    __slots__ = ("_text", "event_id", "key", "payload", "place")
+    __slots__ = ("event_id", "key", "payload", "place")
 
     def __init__(self, payload: bytes, *, key: str | None = None, event_id: str | None = None) -> None:
         self.payload = payload
         self.key = key
         self.event_id = event_id
         self.place = None if event_id is None else place(event_id)
-        self._text: str | None = None
 
     @classmethod
     def of(cls, answer: Answer) -> "Item":
         return cls(answer.encoded(), key=answer.key, event_id=answer.event_id)
-
-    @property
-    def text(self) -> str:
-        if self._text is None:
-            self._text = self.payload.decode()
-        return self._text
 
     @property
     def size_bytes(self) -> int:
@@ -194,12 +188,14 @@ class Waiting:
 
 
 class Outbox:
-    """Of one connection. `send` writes a frame; it raises where nobody reads any more."""
+    """Of one connection. `send` writes a frame; it raises where nobody reads any more. `write`, where there is one, is
+    the short way for what need not wait: False where it has to."""
 
-    __slots__ = ("_bounds", "_depth", "_room", "_send", "_turn", "_waiting", "_writer", "is_closed")
+    __slots__ = ("_bounds", "_depth", "_room", "_send", "_turn", "_waiting", "_write_now", "_writer", "is_closed")
 
-    def __init__(self, send: Send, *, bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, send: Send, *, write: Write | None = None, bounds: Bounds = BOUNDS) -> None:
         self._send = send
+        self._write_now = write
         self._bounds = bounds
         self._waiting: Waiting | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -282,7 +278,7 @@ class Outbox:
 
     def _write(self, line: Line | None, item: Any) -> None:
         """At once, where the transport takes it; a task does the rest."""
-        if self.is_closed:
+        if self.is_closed or (line is not None and self._is_written(line, item)):
             return
         sending = self._sending(line, item)
         try:
@@ -293,6 +289,16 @@ class Outbox:
             self._is_gone(error)
         else:
             self._writer = asyncio.create_task(self._go_on(Begun(sending, awaited)), name="outbox")
+
+    def _is_written(self, line: Line, item: Item) -> bool:
+        if self._write_now is None:
+            return False
+        frame = line.frame(item)
+        if isinstance(frame, str) or not self._write_now(frame):
+            return False
+        if item.event_id is not None:
+            line.delivered = item.event_id
+        return True
 
     async def _go_on(self, sending: "Begun") -> None:
         try:

@@ -16,7 +16,7 @@ from gateways.graphql import Call, Engine, Rights
 from gateways.graphql.engine import Joinable
 from gateways.graphql.groups import Groups, Seat
 from gateways.graphql.outbox import Item, Outbox
-from tests.gateways.graphql.conftest import TENANT, Board, Boards, Caller, a_schema, the_board
+from tests.gateways.graphql.conftest import TENANT, Board, Boards, Caller, Note, a_schema, the_board
 
 pytestmark = pytest.mark.anyio
 
@@ -270,6 +270,40 @@ async def test_a_group_that_is_behind_does_not_tell_the_event_that_somebody_went
     await settled()
 
     assert [member.pen.texts for member in (by_transport, by_variable, by_literal)] == [["news"]] * 3
+
+
+class Torn(Board):
+    """It does not keep all of what came after an event, so that whoever goes on after that has to look."""
+
+    def since(self, event_id: str | None) -> list[Note]:
+        if event_id not in [None, *(fact.event_id for fact in self.facts)]:
+            return super().since(None)
+        kept = [] if event_id is None else super().since(event_id)
+        return [*kept, *super().since(None)]
+
+
+@pytest.mark.parametrize("told", [0, 1])
+async def test_a_gap_in_what_is_replayed_brings_back_nothing_that_was_told(groups: Groups, told: int) -> None:
+    board = Boards.of[""] = Torn()
+    await (await subscriber(groups)).joined()
+    ids = [board.post(text) for text in ("seen", "on its way")]  # the group had no turn yet
+    member = await subscriber(groups, after=ids[1 - told])
+    await member.joined()
+    await settled()
+    board.post("news")
+    await settled()
+
+    assert member.pen.texts == [*["on its way"] * told, "so far 2", "news"]
+
+
+async def test_whoever_names_an_event_of_the_future_is_told_all_that_comes(groups: Groups) -> None:
+    board = Boards.of[""] = Torn()
+    member = await subscriber(groups, after="99999999999999-0")
+    await member.joined()
+    board.post("news")
+    await settled()
+
+    assert member.pen.texts == ["so far 0", "news"]
 
 
 async def test_what_it_costs_is_told_to_each_with_the_first_item(groups: Groups) -> None:

@@ -44,7 +44,7 @@ class Subject:
     end: Any = None
 
     def frame(self, item: Item) -> str:
-        return f"{self.name}:{item.text}"
+        return f"{self.name}:{item.payload.decode()}"
 
     def fail(self, errors: list[Any]) -> None:
         (self.end,) = [error["extensions"] for error in errors]

@@ -260,6 +260,23 @@ async def test_the_answer_is_not_the_list_that_was_read() -> None:
     assert data["values"] is not VALUES
 
 
+@pytest.mark.parametrize("odd", [float("nan"), -float("inf"), 3, True, "1.5", "wrong", [], 10**400])
+@pytest.mark.parametrize("beside", [[], [None], [1e308, 1e308]])
+async def test_one_odd_number_in_a_long_list_is_answered_as_stock_answers_it(odd: Any, beside: list[Any]) -> None:
+    @strawberry.type
+    class Root:
+        values: list[float | None]
+
+    root = Root(values=[1.5, *beside, odd, -0.0])
+    text = "{ values }"
+    expected = strawberry.Schema(Root).execute_sync(text, root_value=root)
+
+    result = await executed(a_plan(text, strawberry.Schema(Root)), root=root)
+
+    assert repr(result.data) == repr(expected.data)
+    assert [one.formatted for one in result.errors or []] == [one.formatted for one in expected.errors or []]
+
+
 async def test_nothing_that_an_execution_changes_is_shared_with_another() -> None:
     """An attribute that a new graphql-core adds to its executor shows here: `Executor._begin` has to make it anew."""
     plan = a_plan("{ plugs { number } }")

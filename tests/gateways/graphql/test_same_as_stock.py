@@ -31,8 +31,8 @@ FAULTS = st.sampled_from([0.0, 0.05, 0.2])
 HOT = st.sampled_from([0, 2, 64])  # uses after which a selection is compiled
 
 
-# What waits for a resolver and is cancelled before it starts, because a sibling failed: stock leaves as much of it, under
-# other names. What the data gives to await is counted (`unawaited`).
+# What waits for a resolver and is cancelled before it starts, because a sibling failed: stock leaves as much of it,
+# under other names. What the data gives to await is counted (`unawaited`).
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 
