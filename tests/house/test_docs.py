@@ -135,6 +135,7 @@ def test_the_reference_has_every_metric() -> None:
         if name.startswith("voltgraph_")
     }
     assert {(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in told} == counted
+    assert len(told) == len(counted), "a metric is told of twice"
 
 
 def test_the_reference_has_every_error_code() -> None:

@@ -332,6 +332,7 @@ class Server:
     @asynccontextmanager
     async def socket(self, *, protocol: str = "graphql-transport-ws", **given: Any) -> AsyncIterator[ClientConnection]:
         url = self.url.replace("http", "ws", 1)
+        given = {"compression": None} | given  # what is to fill a line must not shrink
         async with connect(url, subprotocols=[Subprotocol(protocol)], **given) as socket, asyncio.timeout(GUARD_S):
             yield socket
 
