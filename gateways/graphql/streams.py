@@ -1,7 +1,7 @@
 """What a subscription's root field says of how its items may travel, in its Strawberry `metadata`.
 
 - `coalesce`: True where news depends on nothing of the caller but the context's `scope`, so that it is executed and
-  encoded once for all who ask for the same (docs/decisions/0024).
+  encoded once for all who ask for the same (docs/decisions/0028).
 - `conflate`: a function from an item to what it is the latest value of, None for a fact, which nothing newer replaces.
 
 Where such a field has an argument `after`, that is the event after which its caller goes on.
