@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 
 from domain.actor import Actor
 from domain.errors import LimitExceeded
+from gateways.graphql.engine import Engine
+from gateways.graphql.groups import Groups
 
 log = structlog.get_logger()
 
@@ -53,6 +55,20 @@ class Departure:
     code: int
     reason: str
     lasted_s: float
+
+
+class Host(Protocol):
+    """What a connection needs of the view that has accepted it."""
+
+    engine: Engine
+    groups: Groups
+    sockets: "Sockets"
+
+    def expires(self, actor: Actor | None) -> float:
+        """When a credential opens nothing any more, by `time.monotonic`."""
+        ...
+
+    async def on_ws_connect(self, context: Any) -> Any: ...
 
 
 class Reader(Protocol):

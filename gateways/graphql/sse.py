@@ -7,7 +7,7 @@ import asyncio
 import math
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.types import Message, Receive, Send
@@ -19,10 +19,7 @@ from gateways.graphql.executor import Forkable
 from gateways.graphql.groups import Seat, shares
 from gateways.graphql.metrics import STREAMS
 from gateways.graphql.outbox import Frame, Gone, Item, Outbox
-from gateways.graphql.sockets import EXPIRED, REVOKED
-
-if TYPE_CHECKING:
-    from gateways.graphql.view import GraphQLView
+from gateways.graphql.sockets import EXPIRED, REVOKED, Host
 
 HEARTBEAT_S = 15.0
 """Proxies cut what is silent, most of them after 30 s or more."""
@@ -49,7 +46,7 @@ class Stream:
     waits for the end, and one that waits for its reader to leave.
     """
 
-    def __init__(self, view: "GraphQLView", actor: Actor | None, rights: Rights, send: Send) -> None:
+    def __init__(self, view: Host, actor: Actor | None, rights: Rights, send: Send) -> None:
         self.actor = actor
         self.delivered: str | None = None
         self._view = view

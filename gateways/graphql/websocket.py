@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from graphql import GraphQLError
@@ -21,6 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     Message,
+    PongMessage,
     SubscribeMessage,
 )
 
@@ -33,11 +34,8 @@ from gateways.graphql.groups import Seat, shares
 from gateways.graphql.limits import LIMIT
 from gateways.graphql.metrics import CLOSES, SOCKETS
 from gateways.graphql.outbox import Gone, Item, Outbox
-from gateways.graphql.sockets import EXPIRED, REVOKED, WARNED_S, Departure
+from gateways.graphql.sockets import EXPIRED, REVOKED, WARNED_S, Departure, Host
 from gateways.graphql.trusted import document_id
-
-if TYPE_CHECKING:
-    from gateways.graphql.view import GraphQLView
 
 FRAME_CHARACTERS_MAX = 262_144
 COME_AGAIN = 1001
@@ -184,7 +182,7 @@ class Allowance:
 class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     """Runs operations on the view's engine and groups, in place of Strawberry's own execution."""
 
-    view: "GraphQLView"
+    view: Host  # type: ignore[assignment]
     context: Connection
     websocket: TextAdapter
     operations: dict[str, Running]  # type: ignore[assignment]
@@ -198,6 +196,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         self._began = self._heard = self._busy = now
         self._ping_at = math.inf if terms.ping_s is None else now + terms.ping_s * random.uniform(0.5, 1)
         self._unanswered = 0
+        self._answers = False
         self._ends = math.inf if terms.lifetime_s is None else now + terms.lifetime_s * random.uniform(0.9, 1.1)
         self._expires = math.inf
         self._is_warned = False
@@ -238,6 +237,9 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         else:
             await super().handle_message(message)
             await self.outbox.room()  # who does not read is not asked for more
+
+    async def handle_pong(self, message: PongMessage) -> None:
+        self._answers = True
 
     async def send_message(self, message: Message) -> None:
         self.outbox.say(frames.encoded(message))
@@ -367,7 +369,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             self._close(COME_AGAIN, "come again")
         elif now >= idle:
             self._close(COME_AGAIN, "idle")
-        elif now >= self._ping_at and self._unanswered >= PINGS_UNANSWERED:
+        elif now >= self._ping_at and self._unanswered >= PINGS_UNANSWERED and self._answers:
             self._close(SILENT, "no answer to pings")
         if self._closing is not None:
             return math.inf
@@ -384,7 +386,10 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             self.outbox.say(frames.encoded({"type": "ping", "payload": payload}))
 
     def _ping(self, now: float) -> None:
-        """Not the WebSocket's own, which proxies answer: this is for whoever reads."""
+        """Not the WebSocket's own, which proxies answer: this is for whoever reads.
+
+        Small clients never answer, and are let be; who has answered and then says nothing any more is gone.
+        """
         if self._ping_at <= now and self.view.sockets.terms.ping_s is not None:
             self._ping_at = now + self.view.sockets.terms.ping_s
             self._unanswered += 1

@@ -225,7 +225,7 @@ async def test_one_that_is_not_lazy_stays(application: Server, tenant: Tenant) -
     assert talker.told("connecting") == [False]
 
 
-async def test_the_servers_pings_are_answered_and_who_does_not_answer_comes_again(
+async def test_the_servers_pings_are_answered_and_who_never_answers_is_let_be(
     other: Server, tenant: Tenant, charger: Busy
 ) -> None:
     polite = client("websocket.mjs", other.url, tenant.secret)
@@ -233,16 +233,14 @@ async def test_the_servers_pings_are_answered_and_who_does_not_answer_comes_agai
     async with polite as talker, silent as mute:
         await begun(talker, charger)
         await begun(mute, charger)
-        await mute.until_it_tells(closed=4408)
-        for _ in range(3):
+        for _ in range(5):
             await talker.until_it_tells(pong="said")
-        await mute.until_it_tells(connected=True)
         await charger.say(2)
         await until_it_has(talker, charger)
         while news(mute, "s")[-1:] != charger.told[-1:]:
             await mute.item("s")
 
-    assert (talker.told("closed"), mute.told("closed")[0]) == ([], 4408)
+    assert talker.told("closed") == mute.told("closed") == []
 
 
 async def test_a_credential_that_opens_nothing_closes_with_4403_and_is_not_tried_again(application: Server) -> None:

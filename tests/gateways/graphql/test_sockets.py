@@ -52,10 +52,19 @@ async def test_who_answers_pings_stays() -> None:
             await send(socket, type="pong")
 
 
-async def test_who_says_nothing_for_two_pings_is_gone() -> None:
+async def test_who_never_answers_a_ping_is_let_be() -> None:
+    async with on(ping_s=0.02) as server, server.acknowledged(ADA) as socket:
+        await subscribe(socket, FOREVER)
+        for _ in range(10):
+            assert await next_ping(socket) == {"type": "ping"}
+
+
+async def test_who_has_answered_and_says_nothing_for_two_pings_is_gone() -> None:
     """Whatever answers the WebSocket's own pings on the way."""
     async with on(ping_s=0.05) as server, server.acknowledged(ADA) as socket:
         await subscribe(socket, FOREVER)
+        await next_ping(socket)
+        await send(socket, type="pong")
         pings = [await next_ping(socket) for _ in range(2)]
 
         assert pings == [{"type": "ping"}] * 2
