@@ -6,12 +6,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
@@ -82,7 +83,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.ids: dict[Subscriber, list[bytes]] = {}
-        self.looks = 0
+        self.looks: Counter[Subscriber] = Counter()
         self.again = asyncio.Event()
         self.first_at = self.last_at = 0.0
 
@@ -92,7 +93,7 @@ class Heard:
             self.first_at = at
             self.again.set()
         if told == b"null":
-            self.looks += 1
+            self.looks[subscriber] += 1
         else:
             self.ids.setdefault(subscriber, []).append(told.strip(b'"'))
 
@@ -146,7 +147,7 @@ async def measured() -> list[Row]:
 
 async def _outage(valkey: Valkey, load: Load, heard: Heard, crowd: Crowd, *, keeps: bool) -> Row:
     heard.ids.clear()
-    heard.looks = 0
+    heard.looks.clear()
     running = asyncio.create_task(load.run())
     await asyncio.sleep(BEFORE_S)
     valkey.kill()
@@ -164,25 +165,34 @@ async def _outage(valkey: Valkey, load: Load, heard: Heard, crowd: Crowd, *, kee
     await asyncio.wait([running])
     await asyncio.sleep(QUIET_S)
     assert perf_counter() - heard.last_at > QUIET_S / 2, "there is still news to come"
-    missed = await _missed(load.side, heard)
+    missing, holes = await _missing(load.side, heard)
+    gaps = heard.looks.total() / SUBSCRIBERS / STATIONS
     ended = f"{len(crowd.ended())} of {SUBSCRIBERS} subscriptions ended" if crowd.ended() else "all sockets kept"
     return Row(
         f"Subscriptions: Redis killed for {DOWN_S:.0f} s under {EVENTS_PER_S * SUBSCRIBERS:,} deliveries/s, "
         + ("back with its data" if keeps else "back without its data"),
-        f"news again after {back_s:.2f} s; {heard.doubles()} twice, {missed} missed of what it has kept; {ended}",
-        f"{heard.looks / SUBSCRIBERS / STATIONS:.1f} new looks each; {load.refused} of {load.told + load.refused} "
-        "events could not be told",
+        f"news again after {back_s:.2f} s; {heard.doubles()} twice; {gaps:.1f} gaps told to each, in the place of "
+        f"{missing / SUBSCRIBERS:.0f} events that Redis has; {holes} other holes; {ended}",
+        f"{load.refused} of {load.told + load.refused} events could not be told",
         back_s / DOWN_S,
     )
 
 
-async def _missed(side: Ours, heard: Heard) -> int:
-    """Deliveries of what Redis knows to have been told, since the first of it that anybody has heard."""
+async def _missing(side: Ours, heard: Heard) -> tuple[int, int]:
+    """Deliveries of what Redis has kept that were not made, since the first of it that anybody has heard; and how many
+    times that was so without a new look in its place."""
     told: Any = await side.house.redis.xrange(stream(Topic(side.tenant_id, StationStatusChanged.kind)))
-    known: set[bytes] = {fact_id for fact_id, fields in told if fields[b"f"] != GAP}
-    since = min((one for ids in heard.ids.values() for one in known.intersection(ids)), key=_place)
-    due = {one for one in known if _place(one) >= _place(since)}
-    return sum(len(due.difference(ids)) for ids in heard.ids.values())
+    known = sorted((fact_id for fact_id, fields in told if fields[b"f"] != GAP), key=_place)
+    since = min((one for ids in heard.ids.values() for one in set(known).intersection(ids)), key=_place)
+    due = known[known.index(since) :]
+    missing = holes = 0
+    for subscriber, ids in heard.ids.items():
+        has = set(ids)
+        lacks = [fact_id not in has for fact_id in due]
+        missing += sum(lacks)
+        begun = sum(lack and not before for before, lack in pairwise([False, *lacks]))
+        holes += max(0, begun - heard.looks[subscriber] // STATIONS)
+    return missing, holes
 
 
 def _place(fact_id: bytes) -> tuple[int, int]:

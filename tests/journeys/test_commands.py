@@ -148,7 +148,8 @@ async def test_whoever_follows_a_command_sees_its_whole_life(
     # told as it is when it is delivered, which may be further on than what it is told for
     states = [one["status"] for one in told]
     assert states == sorted(states, key=["QUEUED", "SENT", "ACCEPTED"].index)
-    assert len(states) == 3
+    # who comes while it happens is told how it is, and then what happened since they listen
+    assert len(states) in (3, 4)
 
 
 @pytest.mark.parametrize(

@@ -130,20 +130,17 @@ async def test_little_is_held_for_a_slow_reader_who_is_told_what_they_have_misse
     tenant = Tenant.made(lenient)  # whose many points are nobody else's
     async with asyncio.timeout(GUARD_S), Operator(lenient.url, tenant.secret) as operator:
         await record(operator, f"{identity}-before", 200)
-        drops = figure(lenient, "voltgraph_bus_drops_total")
         async with stalled(lenient, operator) as stream:
             await until(lambda: figure(lenient, "voltgraph_graphql_sockets"))
             before_bytes = resident_bytes(lenient)
             await record(operator, identity, 8_000)
             held_bytes = resident_bytes(lenient) - before_bytes
-            dropped = figure(lenient, "voltgraph_bus_drops_total") - drops
 
             read_on(stream.connection)
 
             with pytest.raises(Refused) as told:
                 await stream.until(lambda item: False)
         assert told.value.codes == ["RESYNC"]
-        assert dropped
         assert len(stream.seen) < 2_000
         assert held_bytes < 8_000 * len(LONG_TEXT) / 2
 
