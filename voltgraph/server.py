@@ -1,6 +1,7 @@
 """The server's processes: one worker in this process, or several that share one port."""
 
 import asyncio
+import gc
 import math
 import os
 import resource
@@ -70,6 +71,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        gc.collect()
+        gc.freeze()  # what was imported and built stays: no collection need look at it again
         if self.started and self._when_ready is not None:
             self._when_ready()
 
