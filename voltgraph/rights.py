@@ -22,7 +22,8 @@ def rights(settings: Settings) -> Callable[[Actor | None, str | None], Rights]:
 
     def of(actor: Actor | None, host: str | None) -> Rights:
         if actor is None:
-            return Rights(f"anonymous:{host}", introspection=_ANONYMOUS, suggestions=False, documents=otherwise)
+            principal = f"anonymous:{host}"
+            return Rights(principal, introspection=_ANONYMOUS, suggestions=False, documents=otherwise, named=False)
         may = actor.role in introspecting
         principal = f"{actor.tenant_id}:{actor.id or actor.name}"
         introspection = None if may else _REFUSED

@@ -22,7 +22,7 @@ from gateways.graphql.budget import Purse
 from gateways.graphql.documents import Documents, Operation, Unread
 from gateways.graphql.executor import Executor, Forkable
 from gateways.graphql.limits import INVALID, Limits, Refused
-from gateways.graphql.metrics import ITEMS, Meter, meter, refused
+from gateways.graphql.metrics import ITEMS, OTHER, Meter, meter, refused
 from gateways.graphql.trusted import Mode, Trusted, nothing_asked
 
 QUERY, MUTATION, SUBSCRIPTION = "query", "mutation", "subscription"
@@ -37,13 +37,15 @@ class Rights:
     """What a caller may do with the engine itself; what fields show is their own matter.
 
     `principal` is whose budget pays. `introspection` is the error that `__schema` and `__type` answer, None where they
-    may be asked. `documents` is what becomes of those that are not in the manifest, where there is one.
+    may be asked. `documents` is what becomes of those that are not in the manifest, where there is one. `named` is
+    whether the names of operations, of which metrics have room for a few, are counted apart.
     """
 
     principal: str
     introspection: Exception | None = None
     suggestions: bool = True
     documents: Mode = Mode.OFF
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class Engine:
             operation, extensions = await self._ready(call, rights, kinds)
         except Refused as error:
             return self._refusal(error, call, context)
-        watch = meter(operation.kind, operation.name)
+        watch = meter(operation.kind, operation.name if rights.named else operation.name and OTHER)
         watch.prepared(started)
         if joins and operation.kind == SUBSCRIPTION and operation.shape.coalesces:
             return Joinable(operation=operation, watch=watch, extensions=extensions, call=call, rights=rights)

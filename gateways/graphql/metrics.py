@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 NAME_CHARACTERS_MAX = 100
 _NAMES_MAX = 100
-_OTHER = "other"
+OTHER = "other"
 _ANONYMOUS = ""
 UNKNOWN = "unknown"
 
@@ -119,8 +119,8 @@ def meter(kind: str, name: str | None) -> Meter:
     found = _METERS.get(key)
     if found is not None:
         return found
-    if len(_METERS) >= _NAMES_MAX or len(key[1]) > NAME_CHARACTERS_MAX:
-        key = (kind, _OTHER)
+    if name and (len(_METERS) >= _NAMES_MAX or len(name) > NAME_CHARACTERS_MAX):
+        key = (kind, OTHER)
     return _METERS.get(key) or _METERS.setdefault(key, Meter(*key))
 
 

@@ -38,6 +38,21 @@ async def answer(query: str, **call: Any) -> Answer:
     return await ENGINE.execute(Call(query, **call), Caller(None), RIGHTS)
 
 
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests have names of their own."""
+    monkeypatch.setattr(metrics, "_METERS", {})
+
+
+async def test_strangers_names_have_no_series() -> None:
+    before = counted("query", "other", "OK")
+
+    await ENGINE.execute(Call("query Strange { name }"), Caller(None), Rights("nobody", named=False))
+
+    assert counted("query", "other", "OK") == before + 1
+    assert counted("query", "Strange", "OK") == 0
+
+
 @pytest.fixture
 def name() -> str:
     """Of an operation that nobody has asked before."""
