@@ -306,7 +306,10 @@ async def test_whoever_has_no_room_for_what_was_missed_looks_again(
         await kill_listeners(redis)
         await tell(elsewhere, stations, *range(3_000))
         assert await hear(large, 3_000) == [*map(str, range(3_000))]
-        assert await hear(small) == ["gap"]
+        try:
+            assert await hear(small) == ["gap"]
+        except Overflowed:  # where the line was back before all was told, too much came over it: that is said as well
+            return
         await tell(elsewhere, stations, "on")
         assert await hear(small) == ["on"]
 
