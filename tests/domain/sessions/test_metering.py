@@ -59,7 +59,7 @@ async def test_metering_writes_no_event_and_tells_those_who_watch_the_station(ac
     assert await told(acme) == before
 
 
-@pytest.mark.parametrize("unknown", [None, "99"])
+@pytest.mark.parametrize("unknown", [None, "2147483647"])  # a number that is never given
 async def test_meter_values_without_a_known_transaction_are_of_the_charge_on_their_connector(
     acme: Tester, unknown: str | None
 ) -> None:
@@ -98,9 +98,9 @@ async def test_meter_values_outside_of_a_transaction_neither_revive_nor_touch_an
 async def test_meter_values_of_a_transaction_that_nobody_knows_are_kept_once_with_the_latest(acme: Tester) -> None:
     charger = await a_charger(acme)
     for at, register_wh in ((1, 1_100), (3, 1_300), (2, 1_200)):
-        assert await charger.meter(sample(at, register_wh), transaction_id="99", evse=1) is None
+        assert await charger.meter(sample(at, register_wh), transaction_id="2147483647", evse=1) is None
     (orphan,) = await charger.orphans()
-    assert (orphan.kind, orphan.transaction_id, orphan.evse_number) == (OrphanKind.METER, "99", 1)
+    assert (orphan.kind, orphan.transaction_id, orphan.evse_number) == (OrphanKind.METER, "2147483647", 1)
     assert (orphan.at, orphan.meter_wh) == (minute(3), 1_300)
     assert await charger.sessions() == []
 
