@@ -17,7 +17,7 @@ _WELCOME = """
 
   GraphiQL       http://{address}/graphql#{secret}
   Health         http://{address}/health/detailed      Metrics  http://{address}/metrics
-  Chargers       ws://{address}/ocpp/demo/<identity>   (OCPP 1.6 and 2.0.1; token DEMO charges)
+  Chargers       ws://{address}/ocpp/demo/<identity>   (OCPP 1.6, 2.0.1 and 2.1; token DEMO charges)
   Credential     {secret}
 
   See it live    .venv/bin/voltgraph watch

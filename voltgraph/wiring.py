@@ -17,7 +17,7 @@ from domain.points import HistoryStore, Latest
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
-from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v201
+from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v21, v201
 from gateways.redis import (
     ClusterLink,
     Keeping,
@@ -46,7 +46,7 @@ class ServerKey(SecretKey):
         return self._key
 
 
-_PACKAGES: tuple[OcppVersion, ...] = (v16, v201)
+_PACKAGES: tuple[OcppVersion, ...] = (v16, v201, v21)
 OCPP = {package.VERSION: package for package in _PACKAGES}
 
 

@@ -18,7 +18,7 @@ from gateways.ocpp.deviations import Deviation, DeviationLog
 from gateways.ocpp.frames import TRANSACTION_ACTIONS, CallFrame, Code, Fault, Version
 from gateways.ocpp.link import Admission, Call, Handler, Limits, Line, fault_of
 from gateways.ocpp.memory import AnswerMemory, Recent, Remembered
-from gateways.ocpp.schemas import Kind, actions, form
+from gateways.ocpp.schemas import SENDS, Kind, actions, form
 
 log = structlog.get_logger()
 
@@ -177,6 +177,8 @@ class Answering:
         return Fault(Code.INTERNAL_ERROR, f"internal error {error_id}", errorId=error_id)
 
     def _result_text(self, frame: CallFrame, answer: Any) -> str:
+        if (self._version, frame.action) in SENDS:  # called instead of sent: the standard knows no answer to it
+            return frames.result(frame.message_id, {})
         answer_form = form(self._version, frame.action, Kind.RESPONSE)
         payload = {} if answer is None else answer_form.write(answer)
         try:

@@ -138,11 +138,20 @@ def result(message_id: MessageId, payload: Payload) -> str:
 
 
 def error(version: Version, message_id: MessageId, fault: Fault) -> str:
+    return _error(MessageType.ERROR, version, message_id, fault)
+
+
+def result_error(message_id: MessageId, fault: Fault) -> str:
+    """2.1's CALLRESULTERROR: an answer to our CALL that cannot be used."""
+    return _error(MessageType.RESULT_ERROR, Version.V21, message_id, fault)
+
+
+def _error(kind: MessageType, version: Version, message_id: MessageId, fault: Fault) -> str:
     code, description = fault.code.word(version), fault.description[:_DESCRIPTION_CHARS]
     try:
-        return _text([MessageType.ERROR, message_id, code, description, fault.details])
+        return _text([kind, message_id, code, description, fault.details])
     except TypeError:  # details are for the curious; what JSON cannot hold is told as text
-        return _text([MessageType.ERROR, message_id, code, description, {"details": repr(fault.details)[:1000]}])
+        return _text([kind, message_id, code, description, {"details": repr(fault.details)[:1000]}])
 
 
 class _NoFrameError(Exception):

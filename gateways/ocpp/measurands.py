@@ -41,6 +41,18 @@ _DEFAULT_UNITS: Final = {
     "Frequency": "Hz",
     "SoC": "Percent",
     "Temperature": "Celsius",
+    # of 2.1
+    "Power.Import": "W",
+    "Power.Export": "W",
+    "EnergyRequest": "Wh",
+    "Display.BatteryEnergyCapacity": "Wh",
+    "Display.PresentSOC": "Percent",
+    "Display.TargetSOC": "Percent",
+    "Display.MinimumSOC": "Percent",
+    "Display.MaximumSOC": "Percent",
+    "Display.RemainingTimeToTargetSOC": "s",
+    "Display.RemainingTimeToMinimumSOC": "s",
+    "Display.RemainingTimeToMaximumSOC": "s",
 }
 _SPELLINGS: Final = {
     unit.lower(): unit

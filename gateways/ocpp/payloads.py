@@ -5,7 +5,8 @@ the package says `Dict` and `List`) they are dicts with snake_case keys. Enumera
 values. `customData` and everything a schema leaves open (`data`) is kept as it came; keys that no schema knows are
 dropped here and stay in the raw payload. A required field that is missing (see `tolerance.WAIVED`) is None.
 
-Outbound, dataclasses and dicts of either spelling become camelCase without None; a `datetime` becomes UTC with Z and
+Outbound, dataclasses (also of another version, which spells some names differently) and dicts of either spelling become
+camelCase without None; a `datetime` becomes UTC with Z and
 milliseconds.
 """
 
@@ -24,7 +25,7 @@ OPAQUE: Final = frozenset({"customData"})
 class Shape:
     """One object of a message: how its keys are called on either side, and what stands below them."""
 
-    __slots__ = ("_back", "_below", "_must", "_names", "_type", "required")
+    __slots__ = ("_back", "_below", "_loosely", "_must", "_names", "_type", "required")
 
     def __init__(self, schema: Mapping[str, Any], root: Mapping[str, Any], type_: type | None) -> None:
         self._type = type_
@@ -41,6 +42,7 @@ class Shape:
             if target is not None and key not in OPAQUE:
                 self._below[key] = Shape(target, root, _dataclass_in(hints.get(name)))
         self._back = {name: key for key, name in self._names.items()}
+        self._loosely = {_letters(key): key for key in self._names}
         self.required = frozenset(schema.get("required", ()))
         self._must = tuple(self._names[key] for key in schema.get("required", ()) if key in self._names)
 
@@ -75,7 +77,7 @@ class Shape:
         for name, item in items.items():
             if item is None:
                 continue
-            key = self._back.get(name, name)
+            key = self._back.get(name) or self._loosely.get(_letters(name), name)
             below = self._below.get(key)
             payload[key] = _plain(item) if below is None else below.write(item)
         return payload

@@ -27,7 +27,7 @@ _PACKAGES: Final = {Version.V16: "ocpp.v16", Version.V201: "ocpp.v201", Version.
 _MODULES: Final = {Kind.REQUEST: "call", Kind.RESPONSE: "call_result"}
 _REQUEST: Final = "Request"
 _RESPONSE: Final = "Response"
-_SENDS: Final = {(Version.V21, "NotifyPeriodicEventStream")}  # unconfirmed, and named without a suffix
+SENDS: Final = {(Version.V21, "NotifyPeriodicEventStream")}  # unconfirmed, and named without a suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +85,4 @@ def actions(version: Version) -> frozenset[str]:
 def _suffix(version: Version, action: str, kind: Kind) -> str:
     if kind is Kind.RESPONSE:
         return _RESPONSE
-    return "" if version is Version.V16 or (version, action) in _SENDS else _REQUEST
+    return "" if version is Version.V16 or (version, action) in SENDS else _REQUEST

@@ -31,10 +31,14 @@ log = structlog.get_logger()
 SOCKETS = Gauge("voltgraph_ocpp_sockets", "Open sockets of charging stations", ["version"], multiprocess_mode="livesum")
 MESSAGES = Counter("voltgraph_ocpp_messages", "Messages of stations, by answer", ["version", "action", "result"])
 CALLS = Counter("voltgraph_ocpp_calls", "Calls to stations, by outcome", ["version", "action", "result"])
+RESULT_ERRORS = Counter(
+    "voltgraph_ocpp_result_errors", "Answers that the other side could not use (OCPP 2.1)", ["direction", "code"]
+)
 HANDLE_SECONDS = Histogram("voltgraph_ocpp_handle_seconds", "From a message to its answer", ["version", "action"])
 
 _UNKNOWN: Final = "unknown"  # the label of whatever a station invents
 _UNREADABLE: Final = "unreadable"
+_CODES: Final = frozenset(code.value for code in Code)
 _TOLD_UNREADABLE: Final = 10  # per socket; they are counted anyhow
 
 # After so many intervals without a message the station is gone, whatever TCP says.
@@ -166,7 +170,7 @@ class StationSocket(Line):
             answer = await self._outbound.call(
                 action, payload, deadline_s=deadline_s, priority=priority, on_sent=on_sent
             )
-            result = self._understood(action, answer)
+            result = await self._understood(action, answer)
         except DomainError as error:
             CALLS.labels(self.version.number, action, _call_result(error)).inc()
             raise
@@ -178,17 +182,22 @@ class StationSocket(Line):
             raise Invalid(f"OCPP {self.version.number} does not know {action}", action=action)
         return form(self.version, action, Kind.REQUEST)
 
-    def _understood(self, action: str, answer: Answer) -> Any:
+    async def _understood(self, action: str, answer: Answer) -> Any:
         if isinstance(answer, ErrorFrame):
             raise Refused(action, answer.code, answer.description)
-        payload = {} if answer.payload == [] else answer.payload
-        if not isinstance(payload, dict):
-            raise Refused(action, Code.FORMAT_VIOLATION.word(self.version), "its answer is not a JSON object")
         try:
-            reading = form(self.version, action, Kind.RESPONSE).read(payload)
+            return self._read(action, {} if answer.payload == [] else answer.payload)
         except Fault as fault:
+            if self.version is Version.V21:
+                RESULT_ERRORS.labels("sent", fault.code.value).inc()
+                await self._send(frames.result_error(answer.message_id, fault))
             word = fault.code.word(self.version)
             raise Refused(action, word, f"its answer cannot be used: {fault.description}") from fault
+
+    def _read(self, action: str, payload: Any) -> Any:
+        if not isinstance(payload, dict):
+            raise Fault(Code.FORMAT_VIOLATION, "it is not a JSON object")
+        reading = form(self.version, action, Kind.RESPONSE).read(payload)
         self._answering.note(action, reading.deviations)
         return reading.message
 
@@ -227,7 +236,10 @@ class StationSocket(Line):
                 if not self._closing:  # unanswered, it comes again on the next socket
                     await self._inbox.put(Received(frame, self.last_received_at))
             case ErrorFrame(of_result=True):
-                self._log.warning("ocpp answer refused", code=frame.code, description=frame.description)
+                RESULT_ERRORS.labels("received", frame.code if frame.code in _CODES else _UNKNOWN).inc()
+                self._log.warning(
+                    "ocpp answer refused", id=frame.message_id, code=frame.code, description=frame.description
+                )
             case ResultFrame() | ErrorFrame():
                 if not self._outbound.settle(frame):
                     self._log.info("ocpp answer dropped: nobody waits for it", message_id=frame.message_id)

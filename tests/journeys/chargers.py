@@ -16,6 +16,9 @@ from ocpp.routing import on
 from ocpp.v16 import ChargePoint as ChargePoint16
 from ocpp.v16 import call as call16
 from ocpp.v16 import call_result as result16
+from ocpp.v21 import ChargePoint as ChargePoint21
+from ocpp.v21 import call as call21
+from ocpp.v21 import call_result as result21
 from ocpp.v201 import ChargePoint as ChargePoint201
 from ocpp.v201 import call as call201
 from ocpp.v201 import call_result as result201
@@ -195,17 +198,16 @@ class Charger16(Charger):
         )
 
 
-class Charger201(Charger):
-    subprotocol = "ocpp2.0.1"
-    point_type = ChargePoint201
-    obliging: ClassVar[Mapping[str, Any]] = {
-        "RequestStartTransaction": result201.RequestStartTransaction(status="Accepted"),
-        "RequestStopTransaction": result201.RequestStopTransaction(status="Accepted"),
-        "Reset": result201.Reset(status="Accepted"),
-        "UnlockConnector": result201.UnlockConnector(status="Unlocked"),
-        "ChangeAvailability": result201.ChangeAvailability(status="Scheduled"),
-        "TriggerMessage": result201.TriggerMessage(status="Accepted"),
-        "GetVariables": result201.GetVariables(
+def _obliging(result: Any) -> Mapping[str, Any]:
+    """In the words of 2.x: `result` is the package's module of one version."""
+    return {
+        "RequestStartTransaction": result.RequestStartTransaction(status="Accepted"),
+        "RequestStopTransaction": result.RequestStopTransaction(status="Accepted"),
+        "Reset": result.Reset(status="Accepted"),
+        "UnlockConnector": result.UnlockConnector(status="Unlocked"),
+        "ChangeAvailability": result.ChangeAvailability(status="Scheduled"),
+        "TriggerMessage": result.TriggerMessage(status="Accepted"),
+        "GetVariables": result.GetVariables(
             get_variable_result=[
                 {
                     "attribute_status": "Accepted",
@@ -220,7 +222,7 @@ class Charger201(Charger):
                 },
             ]
         ),
-        "SetVariables": result201.SetVariables(
+        "SetVariables": result.SetVariables(
             set_variable_result=[
                 {
                     "attribute_status": "Accepted",
@@ -231,13 +233,20 @@ class Charger201(Charger):
         ),
     }
 
+
+class Charger201(Charger):
+    subprotocol = "ocpp2.0.1"
+    point_type = ChargePoint201
+    obliging: ClassVar[Mapping[str, Any]] = _obliging(result201)
+    says: ClassVar[Any] = call201
+
     def __init__(self, connection: ClientConnection, identity: str) -> None:
         super().__init__(connection, identity)
         self.transaction_id = ""
         self._seq = itertools.count()
 
     async def boot(self) -> str:
-        request = call201.BootNotification(
+        request = self.says.BootNotification(
             charging_station={
                 "vendor_name": "Voltex",
                 "model": "One",
@@ -249,7 +258,7 @@ class Charger201(Charger):
         return str((await self.call(request)).status)
 
     async def authorize(self, uid: str) -> str:
-        request = call201.Authorize(id_token={"id_token": uid, "type": "ISO14443"})
+        request = self.says.Authorize(id_token={"id_token": uid, "type": "ISO14443"})
         return str((await self.call(request)).id_token_info["status"])
 
     async def plug_in(self) -> None:
@@ -302,7 +311,7 @@ class Charger201(Charger):
             {"timestamp": written(at), "sampled_value": _sampled201(wh, w, context)} for wh, w, context in meter_value
         ]
         await self.call(
-            call201.TransactionEvent(
+            self.says.TransactionEvent(
                 event_type=kind,
                 timestamp=written(at),
                 trigger_reason=trigger,
@@ -315,8 +324,15 @@ class Charger201(Charger):
 
     async def _status(self, word: str) -> None:
         await self.call(
-            call201.StatusNotification(timestamp=written(now()), connector_status=word, evse_id=1, connector_id=1)
+            self.says.StatusNotification(timestamp=written(now()), connector_status=word, evse_id=1, connector_id=1)
         )
+
+
+class Charger21(Charger201):
+    subprotocol = "ocpp2.1"
+    point_type = ChargePoint21
+    obliging: ClassVar[Mapping[str, Any]] = _obliging(result21)
+    says: ClassVar[Any] = call21
 
 
 def _sampled201(wh: float, w: float | None, context: str) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.journeys.chargers import Bare, Charger, Charger16, Charger201, now, written
+from tests.journeys.chargers import Bare, Charger, Charger16, Charger21, Charger201, now, written
 from tests.journeys.clients import Operator
 
 pytestmark = pytest.mark.anyio
 
-both_versions = pytest.mark.parametrize("kind", [Charger16, Charger201])
+every_version = pytest.mark.parametrize("kind", [Charger16, Charger201, Charger21])
 
 SESSIONS = """
 subscription ($station: ID) { sessionUpdates(stationId: $station) { kind session {
@@ -30,7 +30,7 @@ query ($points: [String!]!, $from: DateTime!, $to: DateTime!) { history(points: 
 """
 
 
-@both_versions
+@every_version
 async def test_a_charge_is_seen_live_and_is_right_in_the_end(
     kind: type[Charger], base: str, operator: Operator, identity: str
 ) -> None:
@@ -87,7 +87,7 @@ async def test_a_charge_is_seen_live_and_is_right_in_the_end(
     }
 
 
-@both_versions
+@every_version
 async def test_every_value_that_was_metered_is_in_the_history_of_its_point(
     kind: type[Charger], base: str, operator: Operator, identity: str
 ) -> None:
@@ -121,7 +121,7 @@ async def test_every_value_that_was_metered_is_in_the_history_of_its_point(
     assert (last["at"], last["quality"]) == (told["timestamps"][-1], "GOOD")
 
 
-@both_versions
+@every_version
 async def test_a_watcher_sees_what_the_plug_is_doing(
     kind: type[Charger], base: str, operator: Operator, identity: str
 ) -> None:
@@ -148,7 +148,7 @@ async def test_a_watcher_sees_what_the_plug_is_doing(
     assert seen[-1]["station"]["status"] == "AVAILABLE"
 
 
-@both_versions
+@every_version
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
@@ -187,11 +187,11 @@ async def test_a_charge_is_suspended_and_goes_on(base: str, operator: Operator, 
     assert (suspended["session"]["id"], resumed["session"]["status"]) == (resumed["session"]["id"], "ACTIVE")
 
 
-@pytest.mark.parametrize("offered", ["ocpp1.6", "ocpp2.0.1"])
+@pytest.mark.parametrize("offered", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
 async def test_a_station_that_never_boots_again_after_a_reconnect_charges_all_the_same(
     offered: str, base: str, operator: Operator, identity: str
 ) -> None:
-    kind = {"ocpp1.6": Charger16, "ocpp2.0.1": Charger201}[offered]
+    kind = {"ocpp1.6": Charger16, "ocpp2.0.1": Charger201, "ocpp2.1": Charger21}[offered]
     async with kind.connected(base, identity) as charger:
         await charger.boot()
 

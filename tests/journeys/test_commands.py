@@ -8,13 +8,14 @@ from ocpp.exceptions import NotSupportedError
 from ocpp.v16 import call_result as result16
 from ocpp.v201 import call_result as result201
 
-from tests.journeys.chargers import SILENCE, Charger, Charger16, Charger201
+from tests.journeys.chargers import SILENCE, Charger, Charger16, Charger21, Charger201
 from tests.journeys.clients import Operator, Tenant
 from tests.journeys.servers import Server, running
 
 pytestmark = pytest.mark.anyio
 
 both_versions = pytest.mark.parametrize("kind", [Charger16, Charger201])
+every_version = pytest.mark.parametrize("kind", [Charger16, Charger201, Charger21])
 
 COMMAND = "id kind status result error createdAt completedAt session { id transactionId status }"
 SEND = f"mutation ($id: ID!, $c: StationCommand!) {{ sendCommand(stationId: $id, command: $c) {{ {COMMAND} }} }}"
@@ -293,7 +294,7 @@ async def test_a_silent_station_is_still_heard(
         assert (await sending)["status"] == "ACCEPTED"
 
 
-@both_versions
+@every_version
 @pytest.mark.parametrize("by", ["startSession", "sendCommand"])
 async def test_a_remote_start_leads_to_a_session_that_a_remote_stop_ends(
     kind: type[Charger], by: str, base: str, operator: Operator, identity: str
@@ -373,7 +374,7 @@ async def test_several_settings_are_written_one_after_the_other(base: str, opera
     assert (await operator.station(identity, "configuration")) == {"configuration": station["configuration"]}
 
 
-@both_versions
+@every_version
 async def test_what_a_station_tells_of_its_settings_is_kept(
     kind: type[Charger], base: str, operator: Operator, identity: str
 ) -> None:

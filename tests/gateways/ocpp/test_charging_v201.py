@@ -1,4 +1,4 @@
-"""A charge as OCPP 2.0.1 tells it."""
+"""A charge as OCPP 2.0.1 tells it, and 2.1 in the same words."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,9 +39,9 @@ def event(kind: str, at: float, *, info: dict[str, Any] | None = None, **more: A
     }
 
 
-@pytest.fixture
-async def charger(acme: Tester) -> Speaker:
-    return await a_speaker(acme, Version.V201, now=NOON + timedelta(minutes=60))
+@pytest.fixture(params=[Version.V201, Version.V21])
+async def charger(acme: Tester, request: pytest.FixtureRequest) -> Speaker:
+    return await a_speaker(acme, request.param, now=NOON + timedelta(minutes=60))
 
 
 async def station_status(charger: Speaker) -> StationStatus:

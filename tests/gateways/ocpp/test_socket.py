@@ -7,6 +7,7 @@ import orjson
 import pytest
 from ocpp.v16 import call as v16
 from ocpp.v16 import call_result as result_v16
+from ocpp.v21 import call as v21
 from websockets.exceptions import ConnectionClosed
 
 from domain.errors import (
@@ -81,12 +82,13 @@ async def test_a_call_is_answered_with_compact_json_and_times_in_utc(csms: Csms)
     [
         (Version.V16, "NotImplemented", "NotSupported"),
         (Version.V201, "NotImplemented", "NotSupported"),
+        (Version.V21, "NotImplemented", "NotSupported"),
     ],
 )
 async def test_unknown_actions_are_not_implemented_and_unhandled_ones_not_supported(
-    csms: Csms, version: Version, unknown: str, unhandled: str
+    version: Version, unknown: str, unhandled: str
 ) -> None:
-    async with csms.station(version=version) as station:
+    async with Csms.running(versions=(version,)) as csms, csms.station(version=version) as station:
         assert await station.ask('[2,"1","NoSuchAction",{}]') == (
             f'[4,"1","{unknown}","NoSuchAction is not known to OCPP {version.number}",{{}}]'
         )
@@ -214,6 +216,43 @@ async def test_sends_of_2_1_are_handled_and_never_answered() -> None:
         await station.say([6, "s1", "NotifyPeriodicEventStream", stream], [6, "s2", "NotifyPeriodicEventStream", {}])
         assert orjson.loads(await station.ask(HEARTBEAT))[:2] == [3, "h1"]
         assert csms.actions() == ["NotifyPeriodicEventStream", "Heartbeat"]
+
+
+async def test_a_message_of_2_1_that_is_only_ever_sent_is_answered_when_it_is_called() -> None:
+    async with Csms.running(versions=(Version.V21,)) as csms, csms.station(version=Version.V21) as station:
+        stream = {"id": 1, "pending": 0, "basetime": "2026-11-21T08:00:00Z", "data": [{"t": 1, "v": "2"}]}
+        assert await station.ask([2, "c1", "NotifyPeriodicEventStream", stream]) == '[3,"c1",{}]'
+
+
+async def test_2_1_hears_what_a_station_could_not_use_and_goes_on() -> None:
+    labels = {"direction": "received", "code": "FormatViolation"}
+    before = counted("voltgraph_ocpp_result_errors_total", **labels)
+    odd = counted("voltgraph_ocpp_result_errors_total", direction="received", code="unknown")
+    async with Csms.running(versions=(Version.V21,)) as csms, csms.station(version=Version.V21) as station:
+        answer = orjson.loads(await station.ask(HEARTBEAT))
+        await station.say([5, answer[1], "FormatViolation", "no such time", {"currentTime": answer[2]["currentTime"]}])
+        await station.say([5, "nobody"], [5, "x", "Invented", None, "text"], [5])
+        assert orjson.loads(await station.ask(HEARTBEAT.replace("h1", "h2")))[:2] == [3, "h2"]
+    assert counted("voltgraph_ocpp_result_errors_total", **labels) - before == 1
+    assert counted("voltgraph_ocpp_result_errors_total", direction="received", code="unknown") - odd == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "objection"),
+    [
+        ({}, '"OccurrenceConstraintViolation","ClearCache: \\"status\\" is a required property",{}]'),
+        ("yes", '"FormatViolation","it is not a JSON object",{}]'),
+    ],
+)
+async def test_2_1_tells_a_station_that_its_answer_cannot_be_used(answer: Any, objection: str) -> None:
+    async with Csms.running(versions=(Version.V21,)) as csms, csms.station(version=Version.V21) as station:
+        await station.ask(HEARTBEAT)
+        calling = asyncio.create_task(csms.socket().call(v21.ClearCache()))
+        message_id, _, _ = await station.called()
+        assert await station.ask([3, message_id, answer]) == f'[5,"{message_id}",{objection}'
+        with pytest.raises(Refused):
+            await calling
+        assert orjson.loads(await station.ask(HEARTBEAT))[:2] == [3, "h1"]
 
 
 # --- order -------------------------------------------------------------------------------------------------------

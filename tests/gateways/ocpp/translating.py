@@ -10,14 +10,14 @@ from domain import points, sessions
 from domain.actor import Actor, Role
 from domain.page import PageRequest
 from domain.sessions import Session
-from gateways.ocpp import Call, Version, v16, v201
+from gateways.ocpp import Call, Version, v16, v21, v201
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
-from gateways.ocpp.schemas import Kind, form
+from gateways.ocpp.schemas import SENDS, Kind, form
 from tests.factories import a_station
 from tests.tester import Tester
 
-PACKAGES = {Version.V16: v16, Version.V201: v201}
+PACKAGES = {Version.V16: v16, Version.V201: v201, Version.V21: v21}
 
 
 @dataclass
@@ -55,6 +55,8 @@ class Speaker:
             ),
         )
         answer = await PACKAGES[self.version].HANDLERS[action](call, reading.message)
+        if (self.version, action) in SENDS:
+            return {}
         response = form(self.version, action, Kind.RESPONSE)
         written = response.write(answer)
         response.check(written)
