@@ -34,6 +34,8 @@ app.add_typer(simulate, name="simulate")
 Host = Annotated[str | None, typer.Option(help="Address to serve on.")]
 Port = Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one.")]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Of .graphql files, at any depth.")]
+_FAULTS = "all, or any of duplicate-stop, offline-burst, reboot, slow-answers, wrong-units, clock-skew, half-open"
+
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the port.")]
 
 
@@ -171,17 +173,25 @@ def documents_manifest(
 def simulate_stations(
     url: Annotated[str, typer.Option(help="The base to which /<identity> is appended.")],
     count: Annotated[int, typer.Option(min=1)] = 5,
-    version: Annotated[str | None, typer.Option(help="1.6 or 2.0.1; both without it.")] = None,
+    version: Annotated[str | None, typer.Option(help="1.6, 2.0.1 or 2.1; the first two in turn without it.")] = None,
     token: Annotated[str, typer.Option(help="The token that charges.")] = "DEMO",  # noqa: S107 -- an RFID's uid
     password: Annotated[str | None, typer.Option(help="Shown as HTTP Basic.")] = None,
     speed: Annotated[float, typer.Option(min=0.1, help="How much faster than life they charge.")] = 1.0,
     meter_interval: Annotated[float, typer.Option(min=0.5, help="Seconds between meter values.")] = 5.0,
     prefix: Annotated[str, typer.Option(help="What their identities begin with.")] = "SIM-",
+    busy: Annotated[float | None, typer.Option(min=0.01, max=1, help="Share of the time that they charge.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help=f"What goes wrong, as often as wanted: {_FAULTS}.")] = None,
     finish: Annotated[bool, typer.Option(help="End running charges before stopping.")] = False,
 ) -> None:
     """Charging stations that plug in, authorize, charge, meter and stop."""
-    from gateways.sim import run_stations
+    from gateways.sim import DIALECTS, faults_named, run_stations
 
+    if version is not None and version not in DIALECTS:
+        raise typer.BadParameter(f"one of {', '.join(DIALECTS)}", param_hint="--version")
+    try:
+        faults = faults_named(fault or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from None
     settings = load()
     logging.configure(log_format=settings.log_format, level=settings.log_level)
     report = asyncio.run(
@@ -195,6 +205,8 @@ def simulate_stations(
                 speed=speed,
                 meter_interval_s=meter_interval,
                 prefix=prefix,
+                busy_share=busy,
+                faults=faults,
                 stop=stop,
                 finish=finish,
             )

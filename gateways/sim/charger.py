@@ -7,10 +7,12 @@ task: `power` keeps it connected, registered and heard.
 import asyncio
 import random
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from gateways.sim.catalog import Make
+from gateways.sim.faults import SLOW_S, Fault, clock_off, mistaken
 from gateways.sim.outbox import Message, Outbox, Stage
 from gateways.sim.outlet import Card, Cause, Order, Outlet, Reading, Reason, Session, Status
 from gateways.sim.settings import ENERGY, Settings
@@ -47,6 +49,10 @@ class Reset(Enum):
     HARD = auto()
     IMMEDIATE = auto()
     ON_IDLE = auto()
+    POWER_LOSS = auto()
+
+
+_STOPPED_BY = {Reset.HARD: Reason.HARD_RESET, Reset.POWER_LOSS: Reason.POWER_LOSS}
 
 
 class Charger:
@@ -63,9 +69,12 @@ class Charger:
         dice: random.Random,
         password: str | None,
         speed: float,
+        busy_share: float | None = None,
+        faults: frozenset[Fault] = frozenset(),
     ) -> None:
         self.identity, self.index, self.make, self.dialect, self.settings = identity, index, make, dialect, settings
         self.card, self.dice, self.speed = card, dice, speed
+        self.busy_share, self.faults, self.clock_off = busy_share, faults, clock_off(faults, dice)
         self.outlets = [
             Outlet(number, make.supply, dice, register_wh=dice.uniform(10_000, 5_000_000))
             for number in range(1, make.outlets + 1)
@@ -82,6 +91,7 @@ class Charger:
             malformed_code=dialect.malformed_code,
             answer=self._answer,
             dice=dice,
+            slow_s=SLOW_S if Fault.SLOW_ANSWERS in faults else None,
         )
         self.boots = 0
         self.registration = "Pending"
@@ -97,9 +107,17 @@ class Charger:
         """The simulated clock."""
         return asyncio.get_running_loop().time() * self.speed
 
+    def clock(self) -> datetime:
+        """The station's own, as it writes times; it may be wrong."""
+        return datetime.now(UTC) + self.clock_off
+
     @property
     def ready(self) -> bool:
         return self.registered.is_set() and self.resetting is None
+
+    def read(self, outlet: Outlet) -> Reading:
+        reading = outlet.read(self.clock())
+        return mistaken(reading) if Fault.WRONG_UNITS in self.faults else reading
 
     def outlet(self, number: int) -> Outlet | None:
         return next((outlet for outlet in self.outlets if outlet.number == number), None)
@@ -132,7 +150,7 @@ class Charger:
         return status == "Accepted"
 
     def start(self, outlet: Outlet, *, card: Card, cause: Cause, order: Order | None) -> None:
-        reading = outlet.read()
+        reading = self.read(outlet)
         session = outlet.session = Session(
             transaction_id=self.dialect.new_transaction_id(),
             outlet=outlet.number,
@@ -157,7 +175,7 @@ class Charger:
 
     def meter(self, outlet: Outlet, *, triggered: bool = False) -> None:
         outlet.advance(self.now_s)
-        reading = outlet.read()
+        reading = self.read(outlet)
         call = self.dialect.metered(self, outlet, reading, triggered=triggered)
         self._tell(call, Stage.METER, outlet, outlet.session, reading)
 
@@ -167,10 +185,11 @@ class Charger:
             return
         outlet.advance(self.now_s)
         outlet.charge = outlet.session = None
-        reading = outlet.read()
+        reading = self.read(outlet)
         session.ended_at, session.meter_stop_wh, session.reason = reading.at, reading.register_wh, reason
         session.offline |= not self.link.online.is_set()
-        self._tell(self.dialect.stopped(self, session, reading, reason), Stage.STOP, outlet, session, reading)
+        for _ in range(2 if Fault.DUPLICATE_STOP in self.faults else 1):
+            self._tell(self.dialect.stopped(self, session, reading, reason), Stage.STOP, outlet, session, reading)
         self.change(outlet, Status.FINISHING)
         outlet.wake.set()
         if self.resetting is Reset.ON_IDLE:
@@ -218,8 +237,12 @@ class Charger:
         if kind is Reset.ON_IDLE and self.busy(None):
             return  # the last `stop` comes back here
         for outlet in self.outlets:
-            self.stop(outlet, Reason.HARD_RESET if kind is Reset.HARD else Reason.SOFT_RESET)
+            self.stop(outlet, _STOPPED_BY.get(kind, Reason.SOFT_RESET))
         self.reset_due.set()
+
+    def lose_power(self) -> None:
+        self.link.cut_off(0)  # first: nothing can be told any more
+        self.reset(Reset.POWER_LOSS)
 
     def settings_changed(self) -> None:
         self.link.ping_s = self.settings.ping_s

@@ -24,6 +24,7 @@ UNTIL_SOMETHING_HAPPENS_S = 3_600.0
 CARD_FIRST = 0.25
 ENDS_AT_TARGET = 0.4
 PAUSES = 0.3
+STAY_S = (60.0, 240.0)
 FIRST_READING_S = 1.5  # of wall-clock time, as the meter interval
 
 
@@ -40,6 +41,8 @@ class Visit:
 
 def first_arrival_s(charger: Charger, outlet: Outlet) -> float:
     """The first five stations are busy within seconds; a large fleet fills up over some minutes."""
+    if charger.busy_share is not None:
+        return charger.dice.uniform(0, sum(STAY_S) / 2 / charger.busy_share)
     if outlet.number > 1:
         return charger.dice.uniform(20, 70)
     if charger.index < 5:
@@ -48,7 +51,7 @@ def first_arrival_s(charger: Charger, outlet: Outlet) -> float:
 
 
 def planned(dice: random.Random, *, short: bool) -> Visit:
-    stay_s = dice.uniform(40, 60) if short else dice.uniform(60, 240)
+    stay_s = dice.uniform(40, 60) if short else dice.uniform(*STAY_S)
     return Visit(
         stay_s=stay_s,
         card_first=dice.random() < CARD_FIRST,
@@ -71,7 +74,14 @@ async def live(charger: Charger, outlet: Outlet) -> None:
         visit = planned(charger.dice, short=charger.index % 5 == 0 and visits == 0)
         await _visit(charger, outlet, visit)
         charger.settle(outlet)
-        wait_s, visits = charger.dice.uniform(8, 40), visits + 1
+        wait_s, visits = _pause_s(charger, visit), visits + 1
+
+
+def _pause_s(charger: Charger, visit: Visit) -> float:
+    """Until the next driver comes."""
+    if charger.busy_share is None:
+        return charger.dice.uniform(8, 40)
+    return visit.stay_s * (1 / charger.busy_share - 1) * charger.dice.uniform(0.5, 1.5)
 
 
 def _open(charger: Charger, outlet: Outlet) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 
 from gateways.sim.battery import Car, Charge, Supply
@@ -39,6 +39,7 @@ class Reason(Enum):
     SOFT_RESET = auto()
     HARD_RESET = auto()
     UNLOCK = auto()
+    POWER_LOSS = auto()
     DEAUTHORIZED = auto()
 
 
@@ -140,14 +141,14 @@ class Outlet:
         order, self.order = self.order, None
         return order
 
-    def read(self) -> Reading:
+    def read(self, at: datetime) -> Reading:
         register_wh = int(self.register_wh)
         power_w = round(self.charge.power_w) if self.charge else 0
         values = [Value(ENERGY, register_wh, "Wh"), Value(POWER, power_w, "W")]
         values += self._direct(power_w) if self.supply.direct else self._alternating(power_w)
         if self.car is not None and self.supply.direct:  # an AC station has no way to learn it
             values.append(Value(SOC, int(self.car.soc_percent), "Percent", location="EV"))
-        return Reading(datetime.now(UTC), register_wh, tuple(values))
+        return Reading(at, register_wh, tuple(values))
 
     def _direct(self, power_w: float) -> list[Value]:
         voltage_v = round(350 + (self.car.soc_percent if self.car else 0) * 0.6, 1)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from gateways.sim.charger import Charger, Reset
+from gateways.sim.mishaps import befall
 from gateways.sim.outbox import Stage
 from gateways.sim.outlet import Outlet, Reason
 from gateways.sim.wire import CallFailed, NoAnswer, Offline, quietly
@@ -13,6 +14,7 @@ from gateways.sim.wire import CallFailed, NoAnswer, Offline, quietly
 DEFAULT_INTERVAL_S = 10.0
 DRAIN_S = 5.0
 REBOOT_S = 4.0
+REASONS: dict[Reset | None, str] = {Reset.ON_IDLE: "ScheduledReset", Reset.POWER_LOSS: "PowerUp"}
 
 Live = Callable[[Charger, Outlet], Coroutine[Any, Any, None]]
 
@@ -28,7 +30,7 @@ async def run(charger: Charger, live: Live) -> None:
         with suppress(_PowerCut):
             await _powered(charger, live, reason)
         await asyncio.sleep(REBOOT_S / charger.speed)
-        reason = "ScheduledReset" if charger.resetting is Reset.ON_IDLE else "RemoteReset"
+        reason = REASONS.get(charger.resetting, "RemoteReset")
         charger.resetting = None
         charger.reset_due.clear()
 
@@ -58,6 +60,7 @@ async def _powered(charger: Charger, live: Live, reason: str) -> None:
             tasks.create_task(_beat(charger))
             tasks.create_task(_deliver(charger))
             tasks.create_task(_cut(charger, lives))
+            tasks.create_task(befall(charger))
     except* _PowerCut as cut:
         raise _PowerCut from cut
 
@@ -66,7 +69,7 @@ async def _cut(charger: Charger, lives: list[asyncio.Task[None]]) -> None:
     await charger.reset_due.wait()
     for life in lives:
         life.cancel()
-    if charger.resetting is Reset.HARD:
+    if charger.resetting in (Reset.HARD, Reset.POWER_LOSS):
         raise _PowerCut  # no time to tell: the stops follow after the boot
     await _drain(charger, within_s=DRAIN_S)
     await charger.link.close()

@@ -2,22 +2,25 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 
 import structlog
 
 from gateways.sim import power
 from gateways.sim.catalog import make_of
 from gateways.sim.charger import Charger, Dialect
+from gateways.sim.faults import Fault, named
 from gateways.sim.life import live
 from gateways.sim.outlet import Card
 from gateways.sim.report import Report, of_station
 from gateways.sim.settings import Settings
 from gateways.sim.v16 import V16
+from gateways.sim.v21 import V21
 from gateways.sim.v201 import V201
 
 log = structlog.get_logger()
 
-DIALECTS: dict[str, type[V16] | type[V201]] = {"1.6": V16, "2.0.1": V201}
+DIALECTS: dict[str, type[V16] | type[V201]] = {"1.6": V16, "2.0.1": V201, "2.1": V21}
 ALL_CONNECTING_S = 30.0
 BETWEEN_CONNECTIONS_S = 0.2
 FINISH_S = 15.0
@@ -36,11 +39,14 @@ async def run_stations(
     speed: float = 1.0,
     seed: int | None = None,
     meter_interval_s: float = 5.0,
+    busy_share: float | None = None,
+    faults: Collection[str] = (),
     stop: asyncio.Event | None = None,
     finish: bool = False,
 ) -> Report:
     """Runs until `stop` is set. Then the sockets just go away, as those of a process that is ended; with `finish` all
-    charges are stopped and told first."""
+    charges are stopped and told first. `busy_share` is how much of the time connectors charge; `faults` are names of
+    `Fault`, or `all`."""
     if version is not None and version not in DIALECTS:
         raise ValueError(f"version {version}: one of {', '.join(DIALECTS)}")
     chargers = [
@@ -55,6 +61,8 @@ async def run_stations(
             password=password,
             speed=speed,
             seed=seed,
+            busy_share=busy_share,
+            faults=named(faults),
         )
         for index, number in enumerate(range(first, first + count))
     ]
@@ -83,6 +91,8 @@ def _charger(
     password: str | None,
     speed: float,
     seed: int | None,
+    busy_share: float | None,
+    faults: frozenset[Fault],
 ) -> Charger:
     return Charger(
         url=url,
@@ -95,6 +105,8 @@ def _charger(
         dice=random.Random() if seed is None else random.Random(f"{seed}/{identity}"),
         password=password,
         speed=speed,
+        busy_share=busy_share,
+        faults=faults,
     )
 
 

@@ -1,7 +1,6 @@
 """OCPP 1.6-J in a station's words."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from gateways.sim import v16_commands
 from gateways.sim.catalog import serial_of
@@ -27,6 +26,7 @@ REASON = {
     Reason.SOFT_RESET: "SoftReset",
     Reason.HARD_RESET: "HardReset",
     Reason.UNLOCK: "UnlockCommand",
+    Reason.POWER_LOSS: "PowerLoss",
     Reason.DEAUTHORIZED: "DeAuthorized",
 }
 NO_TRANSACTION = -1  # what a station says whose StartTransaction the server would not take
@@ -75,7 +75,7 @@ class V16:
             "connectorId": outlet.number if outlet else 0,
             "errorCode": "NoError",
             "status": self.word(outlet) if outlet else own,
-            "timestamp": moment(datetime.now(UTC)),
+            "timestamp": moment(charger.clock()),
         }
 
     def authorize(self, card: Card) -> Call:

@@ -1,7 +1,6 @@
 """OCPP 2.0.1 in a station's words."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import uuid4
 
 from gateways.sim import v201_commands, v201_messages
@@ -40,7 +39,7 @@ class V201:
         if outlet is None:
             return None
         return "StatusNotification", {
-            "timestamp": moment(datetime.now(UTC)),
+            "timestamp": moment(charger.clock()),
             "connectorStatus": self.word(outlet),
             "evseId": outlet.number,
             "connectorId": 1,

@@ -91,7 +91,7 @@ def _status(charger: Charger, outlets: list[Outlet]) -> None:
 def _meter_values(charger: Charger, outlets: list[Outlet]) -> None:
     for outlet in outlets:
         outlet.advance(charger.now_s)
-        if call := v201_messages.outside_transaction(charger, outlet, outlet.read()):
+        if call := v201_messages.outside_transaction(charger, outlet, charger.read(outlet)):
             charger.spawn(charger.link.call(*call))
 
 

@@ -16,6 +16,7 @@ STOPPED_BY = {
     Reason.SOFT_RESET: ("ImmediateReset", "ResetCommand"),
     Reason.HARD_RESET: ("ImmediateReset", "ResetCommand"),
     Reason.UNLOCK: ("Other", "UnlockCommand"),
+    Reason.POWER_LOSS: ("PowerLoss", "AbnormalCondition"),
     Reason.DEAUTHORIZED: ("DeAuthorized", "Deauthorized"),
 }
 
@@ -54,7 +55,9 @@ def started(charger: Charger, session: Session, reading: Reading) -> Call:
 
 def changed(charger: Charger, outlet: Outlet, session: Session) -> Call:
     state = CHARGING_STATE.get(outlet.status, "EVConnected")
-    return "TransactionEvent", _event(charger, session, outlet.read(), "Updated", "ChargingStateChanged", state=state)
+    return "TransactionEvent", _event(
+        charger, session, charger.read(outlet), "Updated", "ChargingStateChanged", state=state
+    )
 
 
 def metered(charger: Charger, outlet: Outlet, session: Session, reading: Reading, *, triggered: bool) -> Call | None:

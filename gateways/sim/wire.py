@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,6 +87,7 @@ class Link:
         malformed_code: str,
         answer: Callable[[str, Payload], Answer],
         dice: random.Random,
+        slow_s: tuple[float, float] | None = None,
     ) -> None:
         self.url = f"{url.rstrip('/')}/{quote(identity, safe='*=:+|@')}"
         self.traffic = Traffic()
@@ -94,6 +95,11 @@ class Link:
         self.ping_s = 30.0
         self._identity, self._subprotocol, self._password = identity, Subprotocol(subprotocol), password
         self._malformed_code, self._answer, self._dice = malformed_code, answer, dice
+        self._slow_s = slow_s
+        self._late: set[asyncio.Task[None]] = set()
+        self._forsaken: list[ClientConnection] = []
+        self._line: asyncio.Timeout | None = None
+        self._down_until = 0.0
         self._socket: ClientConnection | None = None
         self._turn = asyncio.Lock()
         self._waiting: tuple[str, asyncio.Future[Payload]] | None = None
@@ -103,15 +109,32 @@ class Link:
 
     async def run(self, *, opened: Callable[[], None], lost: Callable[[], None]) -> None:
         """Connects again and again, for ever."""
-        while True:
-            socket = await self._open()
-            opened()
-            try:
-                await self._read(socket)
-            finally:
-                self._drop(socket)
-                lost()
-            await asyncio.sleep(self._backoff_s())
+        try:
+            while True:
+                socket = await self._open()
+                opened()
+                try:
+                    await self._read(socket)
+                finally:
+                    self._drop(socket)
+                    lost()
+                await asyncio.sleep(self._backoff_s())
+        finally:
+            for gone in self._forsaken:
+                gone.transport.abort()
+
+    def cut_off(self, seconds: float) -> None:
+        """There is no line for so long."""
+        self._down_until = asyncio.get_running_loop().time() + seconds
+        if self._socket is not None:
+            self._drop(self._socket)
+
+    def forsake(self) -> None:
+        """The line has died and nobody was told: the server keeps the old socket, and a new one is opened beside it."""
+        if self._socket is not None and self._line is not None:
+            self._socket.transport.pause_reading()
+            self._forsaken.append(self._socket)
+            self._line.reschedule(asyncio.get_running_loop().time())
 
     async def call(self, action: str, payload: Payload, *, message_id: str | None = None) -> Payload:
         async with self._turn:
@@ -142,6 +165,7 @@ class Link:
 
     async def _open(self) -> ClientConnection:
         while True:
+            await asyncio.sleep(self._down_until - asyncio.get_running_loop().time())
             try:
                 socket = await connect(
                     self.url,
@@ -189,16 +213,18 @@ class Link:
         """Lets go of the socket without a closing handshake; a closed one does not mind."""
         self._socket = None
         self.online.clear()
-        socket.transport.abort()
+        if socket not in self._forsaken:
+            socket.transport.abort()
         if self._waiting is not None and not self._waiting[1].done():
             self._waiting[1].set_exception(Offline())
 
     async def _read(self, socket: ClientConnection) -> None:
-        with suppress(ConnectionClosed, Offline):
-            async for raw in socket:
-                self.traffic.frames_received += 1
-                self._failures = 0
-                await self._take(socket, raw)
+        with suppress(ConnectionClosed, Offline, TimeoutError):
+            async with asyncio.timeout(None) as self._line:
+                async for raw in socket:
+                    self.traffic.frames_received += 1
+                    self._failures = 0
+                    await self._take(socket, raw)
 
     async def _take(self, socket: ClientConnection, raw: str | bytes) -> None:
         try:
@@ -207,11 +233,22 @@ class Link:
             self.traffic.fail(f"unreadable frame {raw[:80]!r}")
             return
         if kind == CALL and len(rest) == 2:
-            await self._obey(socket, message_id, rest[0], rest[1])
+            obeying = self._obey(socket, message_id, rest[0], rest[1])
+            await (obeying if self._slow_s is None else self._put_off(obeying, self._dice.uniform(*self._slow_s)))
         elif kind in (RESULT, ERROR) and rest:
             self._resolve(kind, message_id, rest)
         else:
             self.traffic.fail(f"unexpected frame {raw[:80]!r}")
+
+    async def _put_off(self, obeying: Coroutine[Any, Any, None], seconds: float) -> None:
+        async def late() -> None:
+            await asyncio.sleep(seconds)
+            with suppress(Offline):
+                await obeying
+
+        task = asyncio.create_task(late())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def _obey(self, socket: ClientConnection, message_id: str, action: str, payload: Payload) -> None:
         """Handlers are synchronous, so a call of the server's never waits for one of ours."""

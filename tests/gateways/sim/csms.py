@@ -22,6 +22,7 @@ from ocpp.exceptions import InternalError
 from ocpp.v16 import ChargePoint as ChargePointV16
 from ocpp.v16 import call as call_v16
 from ocpp.v16 import call_result as result_v16
+from ocpp.v21 import ChargePoint as ChargePointV21
 from ocpp.v201 import ChargePoint as ChargePointV201
 from ocpp.v201 import call_result as result_v201
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -133,7 +134,9 @@ class PointV16(ChargePointV16):  # type: ignore[misc]  # the package has no type
         return result_v16.StopTransaction()
 
 
-class PointV201(ChargePointV201):  # type: ignore[misc]
+class PointV2:
+    """2.0.1 and 2.1, which have all of this in common."""
+
     csms: "Csms"
 
     @on("BootNotification")
@@ -171,10 +174,19 @@ class PointV201(ChargePointV201):  # type: ignore[misc]
         return result_v201.NotifyReport()
 
 
+class PointV201(PointV2, ChargePointV201):  # type: ignore[misc]
+    pass
+
+
+class PointV21(PointV2, ChargePointV21):  # type: ignore[misc]
+    pass
+
+
 class Csms:
-    VERSIONS: ClassVar[dict[str, tuple[str, type[PointV16] | type[PointV201]]]] = {
+    VERSIONS: ClassVar[dict[str, tuple[str, type[Any]]]] = {
         "ocpp1.6": ("v16", PointV16),
         "ocpp2.0.1": ("v201", PointV201),
+        "ocpp2.1": ("v21", PointV21),
     }
 
     def __init__(self) -> None:

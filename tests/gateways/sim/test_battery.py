@@ -1,6 +1,7 @@
 """The power curve: whatever the car, the connector and the rhythm of the reading."""
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -87,7 +88,7 @@ def test_the_register_never_goes_backwards(charge: Charge, life: list[tuple[str,
     now_s = 1_000.0
     outlet.energize(charge.car, now_s)
     for act, seconds in life:
-        before_wh = outlet.read().register_wh
+        before_wh = outlet.read(datetime.now(UTC)).register_wh
         if act == "suspend" and outlet.charge:
             outlet.charge.suspend()
         elif act == "resume" and outlet.charge:
@@ -96,9 +97,9 @@ def test_the_register_never_goes_backwards(charge: Charge, life: list[tuple[str,
             outlet.unplug()
         outlet.advance(now_s := now_s + seconds)
 
-        assert outlet.read().register_wh >= before_wh
+        assert outlet.read(datetime.now(UTC)).register_wh >= before_wh
         outlet.advance(now_s - 100)  # a reading asked for twice, or late, takes nothing back
-        assert outlet.read().register_wh >= before_wh
+        assert outlet.read(datetime.now(UTC)).register_wh >= before_wh
 
 
 @given(charges, st.floats(1, 600))
@@ -137,6 +138,6 @@ def test_a_car_with_a_single_phase_takes_a_third_of_a_three_phase_connector() ->
     outlet = Outlet(1, Supply(3, 11_040), random.Random(1), register_wh=0)
     outlet.energize(car, 0)
     outlet.advance(60)
-    currents_a = [value.value for value in outlet.read().values if value.measurand == "Current.Import"]
+    currents_a = [value.value for value in outlet.read(datetime.now(UTC)).values if value.measurand == "Current.Import"]
     assert currents_a[0] > 15
     assert currents_a[1:] == [0.0, 0.0]
