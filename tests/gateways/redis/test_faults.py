@@ -92,6 +92,7 @@ def fails(cause: type[BaseException] | tuple[type[BaseException], ...]) -> pytes
     return pytest.mark.xfail(strict=True, raises=cause, reason="the fault that we cure")
 
 
+GUARD_S = 60.0
 Opening = Callable[[str], AbstractAsyncContextManager[Radio]]
 
 
@@ -103,7 +104,7 @@ def patience_s(opening: Opening, *, in_vain_with: Opening) -> float:
     "opening", [pytest.param(stock, marks=fails(TimeoutError)), stock_on_our_backend, ours], ids=lambda o: o.__name__
 )
 async def test_the_first_subscriber_of_a_process_hears(opening: Opening, valkey: Valkey) -> None:
-    async with opening(valkey.url) as radio, radio.hearing("first") as hear:
+    async with asyncio.timeout(GUARD_S), opening(valkey.url) as radio, radio.hearing("first") as hear:
         await radio.publish("first", b"hello")
 
         async with asyncio.timeout(patience_s(opening, in_vain_with=stock)):
@@ -116,7 +117,7 @@ async def test_the_first_subscriber_of_a_process_hears(opening: Opening, valkey:
     ids=lambda o: o.__name__,
 )
 async def test_a_hundred_first_subscribers_of_one_channel_at_once_all_hear(opening: Opening, valkey: Valkey) -> None:
-    async with opening(valkey.url) as radio:
+    async with asyncio.timeout(GUARD_S), opening(valkey.url) as radio:
         listening = asyncio.Barrier(101)
 
         async def listen() -> bytes | None:
@@ -146,7 +147,12 @@ async def test_a_live_listener_hears_again_after_its_redis_connection_was_killed
     opening: Opening, valkey: Valkey, redis: Redis
 ) -> None:
     # The second channel wakes the stock, which is deaf to its first; so what is tested here is the kill alone.
-    async with opening(valkey.url) as radio, radio.hearing("lasting") as hear, radio.hearing("second"):
+    async with (
+        asyncio.timeout(GUARD_S),  # the stock has been seen to hang for ever
+        opening(valkey.url) as radio,
+        radio.hearing("lasting") as hear,
+        radio.hearing("second"),
+    ):
         await radio.publish("lasting", b"before")
         before = asyncio.ensure_future(hear())
         await asyncio.wait([before], timeout=30)
