@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     command_deadline_s: float = Field(default=30.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)
     station_lease_s: float = Field(default=60.0, gt=0)
+    station_answers_s: float = Field(default=600.0, gt=0)
 
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=1)

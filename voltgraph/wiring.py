@@ -22,6 +22,7 @@ from gateways.redis import (
     ClusterLink,
     Keeping,
     Order,
+    RedisAnswers,
     RedisBudget,
     RedisBus,
     RedisLatest,
@@ -103,6 +104,9 @@ class House:
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
                 },
             )
+            answers = await stack.enter_async_context(
+                RedisAnswers(settings.redis_url, age_s=settings.station_answers_s)
+            )
             sockets = Sockets()
             attendance = Attendance(
                 workplace, sockets, process_id=process_id, evict=link.evict, lease_s=settings.station_lease_s
@@ -113,6 +117,7 @@ class House:
                 workplace=workplace,
                 packages=OCPP.values(),
                 sockets=sockets,
+                answers=answers,
             )
             relay = Relay(
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)

@@ -1,6 +1,7 @@
 """What is answered to a message: by memory, by a handler, or by an error that names what is wrong."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +72,7 @@ class Answering:
         self._deviations = deviations
         self._recent = Recent(age_s=limits.repeat_window_s)
         self._numbers_ids = False
+        self._sole_after_s = time.monotonic() + answers.age_s + limits.handle_timeout_s
         self._log = log.bind(tenant=str(admission.tenant_id), station=identity)
 
     async def reply(self, received: Received) -> Reply:
@@ -204,7 +206,8 @@ class Answering:
 
     async def _recall_across_sockets(self, frame: CallFrame) -> Remembered | None:
         try:
-            return await self._answers.recall(self._station, frame.message_id)
+            elsewhere = time.monotonic() < self._sole_after_s
+            return await self._answers.recall(self._station, frame.message_id, elsewhere=elsewhere)
         except DomainError as error:
             self._log.warning("ocpp answers not recalled", reason=error.message)
             return None

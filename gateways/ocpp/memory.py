@@ -35,7 +35,12 @@ class Remembered:
 class AnswerMemory(Protocol):
     """A port, since a cluster remembers in Redis. May raise `domain.errors.Unavailable`."""
 
-    async def recall(self, station: StationKey, message_id: MessageId) -> Remembered | None: ...
+    age_s: float
+    """For how long. Who has been connected here for longer was answered nowhere else."""
+
+    async def recall(self, station: StationKey, message_id: MessageId, *, elsewhere: bool) -> Remembered | None:
+        """`elsewhere`: another process may have answered it."""
+        ...
 
     async def remember(self, station: StationKey, message_id: MessageId, remembered: Remembered) -> None: ...
 
@@ -53,18 +58,18 @@ class ProcessMemory(AnswerMemory):
     ) -> None:
         self._stations = stations
         self._answers = answers
-        self._age_s = age_s
+        self.age_s = age_s
         self._clock = clock
         self._kept: OrderedDict[StationKey, Recent] = OrderedDict()
 
-    async def recall(self, station: StationKey, message_id: MessageId) -> Remembered | None:
+    async def recall(self, station: StationKey, message_id: MessageId, *, elsewhere: bool) -> Remembered | None:
         kept = self._kept.get(station)
         return None if kept is None else kept.recall(message_id)
 
     async def remember(self, station: StationKey, message_id: MessageId, remembered: Remembered) -> None:
         kept = self._kept.get(station)
         if kept is None:
-            kept = self._kept[station] = Recent(answers=self._answers, age_s=self._age_s, clock=self._clock)
+            kept = self._kept[station] = Recent(answers=self._answers, age_s=self.age_s, clock=self._clock)
             if len(self._kept) > self._stations:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(station)
@@ -87,7 +92,7 @@ class Recent:
         return remembered if self._clock() - at <= (self._age_s if age_s is None else age_s) else None
 
     def remember(self, message_id: MessageId, remembered: Remembered) -> None:
-        if isinstance(message_id, str) and len(message_id) > _ID_CHARS:
+        if not memorable(message_id):
             return
         self._kept[message_id] = (self._clock(), remembered)
         self._kept.move_to_end(message_id)
@@ -96,6 +101,10 @@ class Recent:
 
     def clear(self) -> None:
         self._kept.clear()
+
+
+def memorable(message_id: MessageId) -> bool:
+    return not isinstance(message_id, str) or len(message_id) <= _ID_CHARS
 
 
 def digest(frame: CallFrame) -> bytes:

@@ -1,5 +1,6 @@
 """Redis or Valkey: the bus, presence, latest values, and the way to another process. Commands of Redis 7 only."""
 
+from gateways.redis.answers import RedisAnswers as RedisAnswers
 from gateways.redis.broadcast import RedisBroadcast as RedisBroadcast
 from gateways.redis.budget import RedisBudget as RedisBudget
 from gateways.redis.bus import RedisBus as RedisBus

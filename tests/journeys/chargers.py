@@ -395,6 +395,12 @@ class Bare:
     async def say(self, frame: list[Any]) -> None:
         await self.connection.send(orjson.dumps(frame).decode())
 
+    async def told(self, frame: list[Any]) -> str | bytes:
+        """What is said next, byte for byte."""
+        await self.say(frame)
+        async with asyncio.timeout(GUARD_S):
+            return await self.connection.recv()
+
     async def heard(self) -> Any:
         async with asyncio.timeout(GUARD_S):
             return orjson.loads(await self.connection.recv())

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx2
+import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.journeys.chargers import Bare, Charger, Charger16, Charger201, hung_up
+from tests.journeys.chargers import Bare, Charger, Charger16, Charger201, hung_up, now, written
 from tests.journeys.clients import Operator, Tenant
 from tests.journeys.servers import Server, awaited
 
@@ -115,6 +116,34 @@ async def test_the_newest_socket_wins_wherever_it_is(
             await newest.say([3, message_id, {"status": "Accepted"}])
             assert (await ordered)["status"] == "ACCEPTED"
             previous = newest
+
+
+async def test_what_was_answered_into_a_broken_connection_is_answered_alike_elsewhere(
+    cluster: Server, workers: list[int], tenant: Tenant, base: str, identity: str
+) -> None:
+    start = {"connectorId": 1, "idTag": "NOBODY", "meterStart": 5, "timestamp": written(now())}
+    stop = {"meterStop": 9, "timestamp": written(now())}
+    answers = []
+    before = await _answered(cluster)
+    for pid in (*workers, workers[0]):
+        async with Bare.connected(base, identity, over=cluster.line_to(pid)) as charger:
+            begun = await charger.told([2, "m-1", "StartTransaction", start])
+            transaction_id = orjson.loads(begun)[2]["transactionId"]
+            ended = await charger.told([2, "m-2", "StopTransaction", {**stop, "transactionId": transaction_id}])
+            answers.append((begun, ended))
+            charger.drop()
+    assert answers == answers[:1] * 3
+    assert [after - before for after, before in zip(await _answered(cluster), before, strict=True)] == [1, 2] * 2
+
+
+async def _answered(cluster: Server) -> list[float]:
+    """How many starts and stops were handled, and how many were repeats."""
+    name = "voltgraph_ocpp_messages_total"
+    return [
+        await _metric(cluster, name, action=action, result=result)
+        for action in ("StartTransaction", "StopTransaction")
+        for result in ("ok", "repeated")
+    ]
 
 
 async def test_a_station_that_is_deleted_is_hung_up_on_wherever_it_is(

@@ -29,9 +29,9 @@ def remembered(answer: str) -> Remembered:
 async def test_an_answer_is_remembered_for_its_station_alone() -> None:
     memory = ProcessMemory()
     await memory.remember(STATION, "1", remembered("a"))
-    assert await memory.recall(STATION, "1") == remembered("a")
-    assert await memory.recall(STATION, "2") is None
-    assert await memory.recall(OTHER, "1") is None
+    assert await memory.recall(STATION, "1", elsewhere=False) == remembered("a")
+    assert await memory.recall(STATION, "2", elsewhere=False) is None
+    assert await memory.recall(OTHER, "1", elsewhere=False) is None
 
 
 @pytest.mark.anyio
@@ -40,9 +40,9 @@ async def test_old_answers_are_forgotten() -> None:
     memory = ProcessMemory(age_s=60, clock=clock)
     await memory.remember(STATION, "1", remembered("a"))
     clock.now_s += 60
-    assert await memory.recall(STATION, "1") == remembered("a")
+    assert await memory.recall(STATION, "1", elsewhere=False) == remembered("a")
     clock.now_s += 1
-    assert await memory.recall(STATION, "1") is None
+    assert await memory.recall(STATION, "1", elsewhere=False) is None
 
 
 @pytest.mark.anyio
@@ -50,12 +50,13 @@ async def test_the_memory_is_bounded_by_answers_and_by_stations() -> None:
     memory = ProcessMemory(stations=2, answers=3)
     for number in range(5):
         await memory.remember(STATION, str(number), remembered("a"))
-    assert [await memory.recall(STATION, str(number)) is not None for number in range(5)] == [False] * 2 + [True] * 3
+    kept = [await memory.recall(STATION, str(number), elsewhere=False) is not None for number in range(5)]
+    assert kept == [False] * 2 + [True] * 3
     await memory.remember(OTHER, "1", remembered("b"))
     await memory.remember(STATION, "5", remembered("a"))
     await memory.remember((uuid4(), uuid4()), "1", remembered("c"))
-    assert await memory.recall(OTHER, "1") is None, "the station that was silent longest goes first"
-    assert await memory.recall(STATION, "5") == remembered("a")
+    assert await memory.recall(OTHER, "1", elsewhere=False) is None, "the station that was silent longest goes first"
+    assert await memory.recall(STATION, "5", elsewhere=False) == remembered("a")
 
 
 def test_a_message_id_without_end_is_not_remembered() -> None:

@@ -402,7 +402,7 @@ async def test_an_error_is_not_remembered_so_that_a_retry_has_a_chance(csms: Csm
 
 async def test_a_memory_that_is_away_costs_no_answer() -> None:
     class Away(ProcessMemory):
-        async def recall(self, *_args: Any) -> None:
+        async def recall(self, *_args: Any, **_more: Any) -> None:
             raise Unavailable("Redis is away")
 
         async def remember(self, *_args: Any) -> None:
@@ -410,6 +410,20 @@ async def test_a_memory_that_is_away_costs_no_answer() -> None:
 
     async with Csms.running(answers=Away()) as csms, csms.station() as station:
         assert orjson.loads(await station.ask(start("1")))[0] == 3
+
+
+@pytest.mark.parametrize(("age_s", "elsewhere"), [(60.0, True), (-3_600.0, False)])
+async def test_only_who_came_lately_may_have_been_answered_elsewhere(age_s: float, elsewhere: bool) -> None:
+    asked: list[bool] = []
+
+    class Asked(ProcessMemory):
+        async def recall(self, *_args: Any, elsewhere: bool) -> None:
+            asked.append(elsewhere)
+
+    async with Csms.running(answers=Asked(age_s=age_s)) as csms, csms.station() as station:
+        await station.ask(HEARTBEAT)
+        await station.ask(start("1"))
+    assert asked == [elsewhere], "a heartbeat is looked up nowhere"
 
 
 # --- nothing is lost ---------------------------------------------------------------------------------------------
