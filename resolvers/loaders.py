@@ -67,6 +67,11 @@ class Loaders:
         return self._one(sessions.by_command_ids, key=lambda session: session.command_id)
 
     @cached_property
+    def signed_values(self) -> DataLoader[UUID, list[sessions.SignedValue]]:
+        """By session."""
+        return self._many(sessions.signed_values_of, key=lambda signed: signed.session_id)
+
+    @cached_property
     def evses(self) -> DataLoader[UUID, list[stations.Evse]]:
         """By station."""
         return self._many(stations.evses_of, key=lambda evse: evse.station_id)

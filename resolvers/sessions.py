@@ -11,7 +11,7 @@ from domain import commands, sessions, stations, tokens
 from domain.bus import Message, Topic
 from domain.events import Envelope, Event
 from domain.page import FIRST_DEFAULT, Page, PageRequest
-from domain.sessions import Session, SessionStatus
+from domain.sessions import OrphanKind, Session, SessionOrphan, SessionStatus, SignedValue
 from domain.work import Work
 from resolvers.arguments import optional_id, row_id
 from resolvers.context import Context, Info
@@ -35,6 +35,20 @@ class SessionFilter:
     status: list[SessionStatus] | None = strawberry.field(default=None, description="One of these.")
     from_: datetime | None = strawberry.field(default=None, name="from", description="Started then or later.")
     to: datetime | None = strawberry.field(default=None, description="Started before.")
+
+
+strawberry.enum(
+    OrphanKind,
+    description="STOP: the end of a charge, METER: the latest value of a transaction, that nobody knows.",
+)
+
+
+@strawberry.input(description="Which of what belongs to no charge; all that is given must hold.")
+class SessionOrphanFilter:
+    station_id: strawberry.ID | None = None
+    kind: OrphanKind | None = None
+    transaction_id: str | None = strawberry.field(default=None, description="As the station named it.")
+    token_uid: str | None = strawberry.field(default=None, description="In any case.")
 
 
 @strawberry.input(description="Who charges where.")
@@ -98,6 +112,33 @@ async def by_id(info: Info, id: strawberry.ID) -> Session:
         return await sessions.by_id(work, row_id(id))
 
 
+async def orphans(
+    info: Info, filter: SessionOrphanFilter | None = None, first: int = FIRST_DEFAULT, after: str | None = None
+) -> Page[SessionOrphan]:
+    wanted = filter or SessionOrphanFilter()
+    async with info.context.read() as work:
+        return await sessions.orphans(
+            work,
+            PageRequest(first, after),
+            station_id=optional_id(wanted.station_id, "filter.stationId"),
+            kind=wanted.kind,
+            transaction_id=wanted.transaction_id,
+            token_uid=wanted.token_uid,
+        )
+
+
+async def assign_orphan(info: Info, orphan_id: strawberry.ID, session_id: strawberry.ID) -> SessionOrphan:
+    async with info.context.write() as work:
+        return await sessions.assign_orphan(
+            work, orphan_id=row_id(orphan_id, "orphanId"), session_id=row_id(session_id, "sessionId")
+        )
+
+
+async def dismiss_orphan(info: Info, orphan_id: strawberry.ID) -> SessionOrphan:
+    async with info.context.write() as work:
+        return await sessions.dismiss_orphan(work, orphan_id=row_id(orphan_id, "orphanId"))
+
+
 async def start(info: Info, input: StartSessionInput) -> commands.Command:
     """Answers when the station has, or at the deadline."""
     async with info.context.write() as work:
@@ -117,7 +158,19 @@ async def stop(info: Info, session_id: strawberry.ID) -> commands.Command:
     return await commands.deliver(info.context.workplace, info.context.caller, command)
 
 
-def station(root: Session, info: Info) -> Awaitable[stations.Station | None]:
+def signed_values(root: Session, info: Info) -> Awaitable[list[SignedValue]]:
+    return info.context.loaders.signed_values.load(root.id)
+
+
+def cost(root: Session, info: Info) -> None:
+    """There are no tariffs yet."""
+
+
+def orphan_session(root: SessionOrphan, info: Info) -> Awaitable[Session | None] | None:
+    return None if root.session_id is None else info.context.loaders.session.load(root.session_id)
+
+
+def station(root: Session | SessionOrphan, info: Info) -> Awaitable[stations.Station | None]:
     return info.context.loaders.station.load(root.station_id)
 
 

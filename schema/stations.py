@@ -48,6 +48,7 @@ class Station:
     online: bool | None = answer(
         door.online, "Whether a socket of it is live now, anywhere in the cluster; unknown while Redis is away."
     )
+    clock_skew_s: float | None = attribute("How far its clock is ahead of ours, in seconds; below 0 it is behind.")
     last_seen_at: datetime | None = answer(door.last_seen_at, "When it was last heard from.")
     vendor: str | None = attribute("Who made it.")
     model: str | None = attribute("What they call it.")

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     heartbeat_interval_s: int = Field(default=60, gt=0)
     station_lease_s: float = Field(default=60.0, gt=0)
     station_answers_s: float = Field(default=600.0, gt=0)
+    session_forgotten_h: float = Field(default=24.0, ge=0, le=24 * 365)
 
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=1)

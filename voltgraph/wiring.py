@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from redis.asyncio import Redis
@@ -14,6 +14,7 @@ from domain.commands import CommandKind, CommandRules, Outcome, StationLink
 from domain.credentials import SecretKey
 from domain.errors import Unavailable
 from domain.points import HistoryStore, Latest
+from domain.sessions import SessionRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
@@ -101,6 +102,7 @@ class House:
                         unknown=UnknownPolicy(settings.station_policy),
                         heartbeat_interval_s=settings.heartbeat_interval_s,
                     ),
+                    SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
                 },
             )

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -37,3 +38,34 @@ class SessionStopped(SessionEvent):
 
     energy_wh: float
     inferred: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvseVacated(Event):
+    """A connector was said to be free at which a charge had not ended; the time is the station's."""
+
+    kind: ClassVar[str] = "session.vacated"
+
+    session_id: UUID
+    station_id: UUID
+    vacated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOrphanEvent(Event):
+    """What an operator did, `by` name."""
+
+    kind: ClassVar[str] = "session.orphan"
+
+    orphan_id: UUID
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOrphanAssigned(SessionOrphanEvent):
+    session_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOrphanDismissed(SessionOrphanEvent):
+    pass

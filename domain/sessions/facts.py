@@ -12,6 +12,7 @@ from math import inf
 from uuid import UUID
 
 from domain.sessions.models import ChargingState, Rank, Session, StopSource
+from domain.sessions.sequence import with_number
 
 
 class Moment(StrEnum):
@@ -24,13 +25,17 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a meter value tells of a charge: the import register over all phases, the power, the vehicle's battery."""
+    """What a meter value tells of a charge: the import register over all phases, the power, the vehicle's battery.
+
+    `signed`: the meter itself has signed the register.
+    """
 
     at: datetime
     register_wh: float | None = None
     power_w: float | None = None
     soc_percent: float | None = None
     moment: Moment = Moment.AMID
+    signed: bool = False
 
 
 def learn_start(session: Session, *, at: datetime, meter_wh: float | None = None) -> None:
@@ -99,15 +104,36 @@ def learn_stop(
         session.stop_at, session.stop_source, session.stop_reason = at, source, reason
 
 
+def learn_seq(session: Session, *, seq: int) -> None:
+    """Which of its messages were heard: a set of numbers."""
+    session.seqs_heard = with_number(session.seqs_heard, seq)
+
+
+def learn_all_sent(session: Session) -> None:
+    """The station has nothing more of it to send than what was heard."""
+    last = session.seqs_heard[-1][1] if session.seqs_heard else 0
+    session.seqs_sent_to = max(last, session.seqs_sent_to or 0)
+
+
+def learn_vacancy(session: Session, *, at: datetime) -> None:
+    """Its connector was said to be free."""
+    session.vacated_at = max(at, session.vacated_at or at)
+
+
+def learn_silence(session: Session, *, since: datetime) -> None:
+    session.silent_since = max(since, session.silent_since or since)
+
+
 def _learn_register(session: Session, sample: Sample, wh: float) -> None:
-    _learn_first(session, Rank.MARKED if sample.moment is Moment.BEGIN else Rank.SAMPLED, sample.at, wh)
+    marked = Rank.SIGNED if sample.signed else Rank.MARKED
+    _learn_first(session, marked if sample.moment is Moment.BEGIN else Rank.SAMPLED, sample.at, wh)
     if _is_newer(sample.at, wh, session.meter_last_at, session.meter_last_wh):
         session.meter_last_wh, session.meter_last_at = wh, sample.at
     session.meter_min_wh = wh if session.meter_min_wh is None else min(wh, session.meter_min_wh)
     session.meter_max_wh = wh if session.meter_max_wh is None else max(wh, session.meter_max_wh)
     if sample.moment is Moment.END:
         known = (session.meter_stop_rank, session.meter_stop_wh or 0.0)
-        session.meter_stop_rank, session.meter_stop_wh = max(known, (Rank.MARKED.value, wh))
+        session.meter_stop_rank, session.meter_stop_wh = max(known, (marked.value, wh))
 
 
 def _learn_first(session: Session, rank: Rank, at: datetime, wh: float) -> None:

@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from domain.sessions.models import Session
+from domain.stations import Station
 from domain.work import Work
 
 
 async def hold_station(work: Work, station_id: UUID) -> None:
     """One at a time, per station, makes sessions or guesses which one is meant: two sockets may tell the same."""
     await work.session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(f"session:{station_id}", 0))))
+
+
+async def by_id(work: Work, session_id: UUID) -> Session | None:
+    return await _held(work, select(Session).where(Session.id == session_id))
 
 
 async def by_transaction(work: Work, station_id: UUID, transaction_id: str) -> Session | None:
@@ -28,9 +33,11 @@ async def by_start(work: Work, station_id: UUID, start_key: str) -> Session | No
 
 
 async def around(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
-    """The session that lasts on an EVSE at a time of the station's."""
+    """The session that lasts on an EVSE at a time of the station's: not beyond its end, nor once the EVSE was free."""
     lasts = or_(col(Session.ended_at).is_(None), col(Session.ended_at) >= at)
-    return await _held(work, _latest(station_id, evse_number, at).where(lasts))
+    vacated_at = col(Session.vacated_at)
+    stays = or_(vacated_at.is_(None), vacated_at >= at, vacated_at < col(Session.charging_state_at))
+    return await _held(work, _latest(station_id, evse_number, at).where(lasts, stays))
 
 
 async def unfinished(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
@@ -55,6 +62,30 @@ async def unstopped(work: Work, *, station_id: UUID, heard_since: datetime) -> S
         func.greatest(Session.started_at, Session.sampled_at) >= heard_since,
     )
     return (await work.session.exec(_holding(query.order_by(col(Session.started_at).desc())))).all()
+
+
+async def stations_of_unheard(work: Work, *, heard_before: datetime, connected_before: datetime) -> Sequence[UUID]:
+    query = select(Session.station_id).distinct().join(Station, col(Station.id) == Session.station_id)
+    return (await work.session.exec(query.where(*_unheard(heard_before, connected_before)))).all()
+
+
+async def unheard(
+    work: Work, station_ids: Sequence[UUID], *, heard_before: datetime, connected_before: datetime, limit: int
+) -> Sequence[Session]:
+    """Running sessions that nothing was heard of, without those that somebody is just hearing of."""
+    query = select(Session).join(Station, col(Station.id) == Session.station_id)
+    query = query.where(col(Session.station_id).in_(station_ids), *_unheard(heard_before, connected_before))
+    held = query.limit(limit).with_for_update(of=Session, skip_locked=True)
+    return (await work.session.exec(held.execution_options(populate_existing=True))).all()
+
+
+def _unheard(heard_before: datetime, connected_before: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Session.stop_at).is_(None),
+        col(Session.ended_at).is_(None),
+        col(Session.updated_at) < heard_before,
+        col(Station.connected_at) < connected_before,
+    )
 
 
 def _latest(station_id: UUID, evse_number: int, at: datetime) -> SelectOfScalar[Session]:

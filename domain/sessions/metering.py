@@ -9,6 +9,7 @@ from domain.sessions import finding, unclaimed
 from domain.sessions.facts import Sample, learn_samples, learn_state
 from domain.sessions.models import ChargingState, Session
 from domain.sessions.settling import settle
+from domain.sessions.signing import Signed, keep_signed
 from domain.work import Work
 
 
@@ -19,6 +20,7 @@ async def meter(
     samples: Sequence[Sample],
     transaction_id: str | None = None,
     evse_number: int | None = None,
+    signed: Sequence[Signed] = (),
 ) -> Session | None:
     """MeterValues: of the transaction they name, else of whatever charges on that EVSE at that time, else of none."""
     work.require(Permission.REPORT)
@@ -30,6 +32,7 @@ async def meter(
         session = await finding.around(work, station_id=station_id, evse_number=evse_number, at=latest)
     if session is not None:
         learn_samples(session, samples)
+        await keep_signed(work, session, signed)
         return settle(work, session)
     if transaction_id is not None:
         await unclaimed.keep_samples(

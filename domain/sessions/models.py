@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger
 from sqlmodel import Field
 
-from domain.rows import TIMESTAMP, Record, enum_type
+from domain.rows import JSON, TIMESTAMP, Record, enum_type
 
 
 class SessionStatus(StrEnum):
@@ -44,6 +44,7 @@ class Rank(IntEnum):
     MATCHED = 2  # of a stop that was taken for this charge's
     MARKED = 3  # sampled as Transaction.Begin or Transaction.End
     REPORTED = 4  # meterStart, meterStop of OCPP 1.6
+    SIGNED = 5  # marked, and signed by the meter
 
 
 class Session(Record, table=True):
@@ -92,13 +93,41 @@ class Session(Record, table=True):
     stop_reason: str | None = None
     superseded_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     silent_since: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    vacated_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
 
-    # Conclusions. `inferred`: an end that no station reported; `meter_suspect`: a register that went backwards.
+    # Facts of 2.x: which sequence numbers were heard, as ranges, and up to which nothing more is to come.
+    seqs_heard: list[list[int]] = Field(default_factory=list, sa_type=JSON)
+    seqs_sent_to: int | None = Field(default=None, sa_type=BigInteger)
+    status_asked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+
+    # Conclusions. `inferred`: an end that no station reported; `meter_suspect`: a register that went backwards;
+    # `incomplete`: what is missing will not come any more.
     status: SessionStatus = Field(default=SessionStatus.ACTIVE, sa_type=enum_type(SessionStatus))
     ended_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     energy_wh: float = 0.0
     inferred: bool = False
     meter_suspect: bool = False
+    missing_messages: int = 0
+    incomplete: bool = False
+
+
+class SignedValue(Record, table=True):
+    """What a meter signed within a charge, as the station gave it; `content_hash` knows a repeat.
+
+    `format` is what 2.x calls the encoding method, and SignedData in 1.6, which does not tell.
+    """
+
+    __tablename__ = "session_signed_value"
+
+    session_id: UUID
+    at: datetime = Field(sa_type=TIMESTAMP)
+    context: str
+    measurand: str
+    phase: str | None = None
+    location: str | None = None
+    format: str
+    value: str
+    content_hash: str
 
 
 class OrphanKind(StrEnum):
@@ -110,6 +139,7 @@ class SessionOrphan(Record, table=True):
     """What a station said of a charge that nobody can find: kept for an operator, never lost, never billed.
 
     A stop that was taken for a session's has its `session_id`; should that session's own stop come, it has none again.
+    `settled_by` is the operator who gave it to a session, or wants to see it no more.
     """
 
     __tablename__ = "session_orphan"
@@ -124,3 +154,5 @@ class SessionOrphan(Record, table=True):
     meter_wh: float | None = None
     reason: str | None = None
     content_hash: str
+    settled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    settled_by: str | None = None

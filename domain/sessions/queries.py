@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.page import Page, PageRequest, page
-from domain.sessions.models import Session, SessionOrphan, SessionStatus
+from domain.sessions.models import OrphanKind, Session, SessionOrphan, SessionStatus
 from domain.stations import Station
 from domain.work import Work
 
@@ -58,8 +58,26 @@ async def listed(
     return await page(work, query, request, at=col(Session.started_at), row_id=col(Session.id))
 
 
-async def orphans(work: Work, request: PageRequest) -> Page[SessionOrphan]:
-    """What belongs to no session, the last kept first, for an operator to look into."""
+async def orphans(
+    work: Work,
+    request: PageRequest,
+    *,
+    station_id: UUID | None = None,
+    kind: OrphanKind | None = None,
+    transaction_id: str | None = None,
+    token_uid: str | None = None,
+) -> Page[SessionOrphan]:
+    """What belongs to no session, the last kept first, until an operator has settled it."""
     work.require(Permission.VIEW)
-    query = select(SessionOrphan).where(col(SessionOrphan.session_id).is_(None))
+    query = select(SessionOrphan).where(
+        col(SessionOrphan.session_id).is_(None), col(SessionOrphan.settled_at).is_(None)
+    )
+    if station_id is not None:
+        query = query.where(SessionOrphan.station_id == station_id)
+    if kind is not None:
+        query = query.where(SessionOrphan.kind == kind)
+    if transaction_id is not None:
+        query = query.where(SessionOrphan.transaction_id == transaction_id)
+    if token_uid is not None:
+        query = query.where(func.lower(SessionOrphan.token_uid) == token_uid.strip().lower())
     return await page(work, query, request, at=col(SessionOrphan.created_at), row_id=col(SessionOrphan.id))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from domain.sessions.facts import (
     learn_existence,
     learn_place,
     learn_samples,
+    learn_seq,
     learn_start,
     learn_state,
     learn_stop,
@@ -22,9 +23,13 @@ from domain.sessions.facts import (
 )
 from domain.sessions.models import ChargingState, Session, StopSource
 from domain.sessions.placing import supersede
+from domain.sessions.rules import is_unexplained
 from domain.sessions.settling import settle, settle_new
+from domain.sessions.signing import Signed, keep_signed
 from domain.sessions.starting import new_session
 from domain.work import Work
+
+_ASK_EVERY = timedelta(minutes=10)
 
 
 class Stage(StrEnum):
@@ -35,11 +40,13 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """`authorization` is of the token that was shown, if one was; `state_changed` if it draws otherwise than before."""
+    """`authorization` is of the token that was shown, if one was; `state_changed` if it draws otherwise than before;
+    `asks` if it is time to ask the station what became of messages that are missing."""
 
     session: Session
     authorization: Authorization | None
     state_changed: bool
+    asks: bool = False
 
 
 async def report(
@@ -58,6 +65,7 @@ async def report(
     reason: str | None = None,
     offline: bool = False,
     remote_start_number: int | None = None,
+    signed: Sequence[Signed] = (),
 ) -> Reported:
     """Whichever event comes first makes the session; a start that comes later completes it (ocpp.md 6.4)."""
     work.require(Permission.REPORT)
@@ -67,6 +75,8 @@ async def report(
     if stage is Stage.STARTED:
         learn_start(session, at=at)
     learn_samples(session, samples)
+    if seq is not None:
+        learn_seq(session, seq=seq)
     if state is not None:
         learn_state(session, state=state, at=at, seq=seq)
     if stage is Stage.ENDED:
@@ -79,7 +89,19 @@ async def report(
             work, station_id=station_id, token_uid=token_uid, remote_start_number=remote_start_number, at=work.now
         )
     _ = settle_new(work, session) if is_new else settle(work, session)
-    return Reported(session, authorization, before != (session.charging_state, session.ended_at))
+    await keep_signed(work, session, signed)
+    state_changed = before != (session.charging_state, session.ended_at)
+    return Reported(session, authorization, state_changed, asks=_asks(work, session, stage))
+
+
+def _asks(work: Work, session: Session, stage: Stage) -> bool:
+    """Now and then while messages are missing, and with the end, which is the last that it sends."""
+    asked_at = session.status_asked_at
+    is_due = stage is Stage.ENDED or asked_at is None or work.now >= asked_at + _ASK_EVERY
+    if not is_due or not is_unexplained(session):
+        return False
+    session.status_asked_at = work.now
+    return True
 
 
 async def _found_or_new(

@@ -1,8 +1,10 @@
 """What follows from the facts of a charge: its energy, its end, its status. Pure, so that it may be asked any time."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from domain.sessions.models import ChargingState, Rank, Session, SessionStatus
+from domain.sessions.sequence import missing
 
 # Registers told in kWh with one decimal disagree with those told in Wh by up to this, and no meter ran backwards.
 TOLERANCE_WH = 100.0
@@ -15,6 +17,16 @@ _RUNNING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRules:
+    """How this house treats charges; a port that the settings fill.
+
+    `forgotten_after`: how long a station that is online may say nothing of one before it counts as over; 0 is for ever.
+    """
+
+    forgotten_after: timedelta = timedelta(hours=24)
+
+
 def conclude(session: Session) -> None:
     session.energy_wh, session.meter_suspect = energy(session)
     session.status = _status(session)
@@ -24,6 +36,8 @@ def conclude(session: Session) -> None:
         session.power_w = None
     if session.meter_stop_rank == 0:
         session.meter_stop_wh = None if session.ended_at is None else session.meter_last_wh
+    session.missing_messages = missing(session.seqs_heard)
+    session.incomplete = session.seqs_sent_to is not None and _lacks(session, below=session.seqs_sent_to)
 
 
 def energy(session: Session) -> tuple[float, bool]:
@@ -47,7 +61,23 @@ def energy(session: Session) -> tuple[float, bool]:
 
 def _is_exact(session: Session) -> bool:
     """Both ends come from the same kind of message, so from the same rounding."""
-    return session.meter_start_rank == session.meter_stop_rank == Rank.REPORTED
+    return session.meter_start_rank == session.meter_stop_rank >= Rank.REPORTED
+
+
+def is_unexplained(session: Session) -> bool:
+    """Messages are missing of which the station has not said that they will not come."""
+    if session.seqs_sent_to is None:
+        return session.start_inferred or session.missing_messages > 0
+    return session.missing_messages > missing(session.seqs_heard, below=session.seqs_sent_to)
+
+
+def _lacks(session: Session, *, below: int) -> bool:
+    return session.start_inferred or missing(session.seqs_heard, below=below) > 0
+
+
+def last_sign(session: Session) -> datetime | None:
+    """When something was last heard of it that shows it going on, by the station's clock."""
+    return max(filter(None, (session.sampled_at, session.charging_state_at)), default=None)
 
 
 def _status(session: Session) -> SessionStatus:
@@ -61,9 +91,8 @@ def _status(session: Session) -> SessionStatus:
 
 
 def _is_silent(session: Session) -> bool:
-    """Nothing was heard of it since a boot. What was measured before and is told after is no sign of life."""
-    heard = [at for at in (session.sampled_at, session.charging_state_at) if at is not None]
-    return session.silent_since is not None and max(heard, default=session.silent_since) <= session.silent_since
+    """No sign of it since a boot, or since its connector was free. What is measured before and told after is none."""
+    return session.silent_since is not None and (last_sign(session) or session.silent_since) <= session.silent_since
 
 
 def _end(session: Session) -> datetime | None:

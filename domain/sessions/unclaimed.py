@@ -70,6 +70,7 @@ async def adopt_stop(work: Work, session: Session) -> None:
             SessionOrphan.station_id == session.station_id,
             SessionOrphan.kind == OrphanKind.STOP,
             col(SessionOrphan.session_id).is_(None),
+            col(SessionOrphan.settled_at).is_(None),
             col(SessionOrphan.transaction_id).is_(None),
             col(SessionOrphan.at).between(session.started_at, work.now),
         )
@@ -88,7 +89,7 @@ async def release_stop(work: Work, session: Session) -> None:
     query = select(SessionOrphan).where(SessionOrphan.session_id == session.id)
     for orphan in (await work.session.exec(query)).all():
         if (orphan.at, orphan.meter_wh) != (session.stop_at, session.meter_stop_wh):
-            orphan.session_id = None
+            orphan.session_id = orphan.settled_at = orphan.settled_by = None
 
 
 async def keep_samples(

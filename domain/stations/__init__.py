@@ -28,6 +28,7 @@ from domain.stations.reporting import disconnected as disconnected
 from domain.stations.reporting import forget_lost as forget_lost
 from domain.stations.reporting import remember_configuration as remember_configuration
 from domain.stations.reporting import report_charging_state as report_charging_state
+from domain.stations.reporting import report_clock as report_clock
 from domain.stations.reporting import report_status as report_status
 from domain.stations.rules import StationRules as StationRules
 from domain.stations.rules import UnknownPolicy as UnknownPolicy

@@ -84,6 +84,8 @@ class Station(Record, table=True):
     own_status: StationStatus | None = Field(default=None, sa_type=enum_type(StationStatus))
     own_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     error_code: str | None = None
+    connected_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    clock_skew_s: float | None = None
     last_seen_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     configuration: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     password_hash: bytes | None = None

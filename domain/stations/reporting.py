@@ -15,11 +15,13 @@ from domain.stations.models import Connector, Evse, Station, StationStatus, show
 from domain.stations.presence import Presence
 from domain.work import Work
 
+SKEW_NOTED_S = 2.0
+
 
 async def connected(work: Work, *, station_ids: Collection[UUID], ocpp_version: str) -> None:
     """Sockets of these stations are live. Many at once, for a restart brings back thousands."""
     work.require(Permission.REPORT)
-    change = {"ocpp_version": ocpp_version, "last_seen_at": work.now}
+    change = {"ocpp_version": ocpp_version, "connected_at": work.now, "last_seen_at": work.now}
     for station_id in await _change(work, station_ids, change):
         work.emit(StationConnected(station_id=station_id, ocpp_version=ocpp_version))
 
@@ -62,6 +64,14 @@ async def boot(work: Work, *, station_id: UUID, reason: str | None = None, **ide
     station.last_seen_at = work.now
     work.emit(StationBooted(station_id=station.id, boot_reason=reason, booted_at=work.now))
     return station
+
+
+async def report_clock(work: Work, *, station_id: UUID, skew_s: float) -> None:
+    """How far its clock is ahead of ours. Kept as it was where it is off by no more than a moment."""
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id)
+    if station.clock_skew_s is None or abs(station.clock_skew_s - skew_s) >= SKEW_NOTED_S:
+        station.clock_skew_s = skew_s
 
 
 async def report_status(

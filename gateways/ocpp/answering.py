@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 from prometheus_client import Counter
 
+from domain import stations
 from domain.errors import DomainError, Invalid, Unavailable
 from domain.work import Workplace
 from gateways.ocpp import frames, memory
@@ -20,6 +21,7 @@ from gateways.ocpp.frames import TRANSACTION_ACTIONS, CallFrame, Code, Fault, Ve
 from gateways.ocpp.link import Admission, Call, Handler, Limits, Line, fault_of
 from gateways.ocpp.memory import AnswerMemory, Recent, Remembered
 from gateways.ocpp.schemas import SENDS, Kind, actions, form
+from gateways.ocpp.skew import ClockWatch
 
 log = structlog.get_logger()
 
@@ -73,6 +75,7 @@ class Answering:
         self._recent = Recent(age_s=limits.repeat_window_s)
         self._numbers_ids = False
         self._sole_after_s = time.monotonic() + answers.age_s + limits.handle_timeout_s
+        self._watch = ClockWatch()
         self._log = log.bind(tenant=str(admission.tenant_id), station=identity)
 
     async def reply(self, received: Received) -> Reply:
@@ -127,10 +130,14 @@ class Answering:
         self.note(frame.action, [*oddities, *reading.deviations])
         call = self._call(received)
         try:
-            return call, await self._run(handler, call, reading.message)
+            answer = await self._run(handler, call, reading.message)
         except Exception as error:
             _discard(call)
             raise self._fault(error, frame.action) from error
+        skew_s = self._watch.due(received.at)
+        if skew_s is not None:
+            call.after(_tell_skew(call, skew_s))
+        return call, answer
 
     def _handler(self, action: str) -> Handler:
         """The `ocpp` package has these two codes the other way round."""
@@ -155,6 +162,7 @@ class Answering:
             raw=received.frame.payload,
             socket=self._line,
             tolerate=partial(self.note, received.frame.action),
+            watch=self._watch,
         )
 
     async def _run(self, handler: Handler, call: Call, message: Any) -> Any:
@@ -221,6 +229,11 @@ class Answering:
                 await self._answers.remember(self._station, frame.message_id, remembered)
             except DomainError as error:
                 self._log.warning("ocpp answer not remembered", reason=error.message)
+
+
+async def _tell_skew(call: Call, skew_s: float) -> None:
+    async with call.write() as work:
+        await stations.report_clock(work, station_id=call.station_id, skew_s=skew_s)
 
 
 def _discard(call: Call) -> None:

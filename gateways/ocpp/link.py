@@ -18,6 +18,7 @@ goes out as it should. What it may count on, and what not:
 - Calls to the station belong after the answer: `call.after(read_configuration(call))`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -31,7 +32,10 @@ from domain.actor import Actor
 from domain.work import Work, Workplace
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, MessageId, Payload, Version
-from gateways.ocpp.times import believed
+from gateways.ocpp.skew import ClockWatch
+from gateways.ocpp.times import can_be, parsed
+
+_LOOK_S: Final = 0.25
 
 Handler = Callable[["Call", Any], Awaitable[Any]]
 
@@ -124,6 +128,14 @@ class Line(Protocol):
         ...
 
 
+async def waited(line: Line, seconds: float) -> bool:
+    """For followers: not longer than the line is open, since closing waits for them. Whether it still is."""
+    until = asyncio.get_running_loop().time() + seconds
+    while line.open and (left_s := until - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - it may close
+        await asyncio.sleep(min(left_s, _LOOK_S))
+    return line.open
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """One message of a station. `raw` is its payload as it came, vendor keys and all."""
@@ -140,6 +152,7 @@ class Call:
     raw: Payload
     socket: Line
     tolerate: Callable[[Sequence[Deviation]], None]
+    watch: ClockWatch = field(default_factory=ClockWatch)
     followers: list[Coroutine[Any, Any, object]] = field(default_factory=list)
 
     def write(self) -> AbstractAsyncContextManager[Work]:
@@ -152,10 +165,13 @@ class Call:
         """A station's own time; one that is absent or not believed is the time of receipt."""
         if not written:
             return self.received_at
-        at = believed(written, received_at=self.received_at)
-        if at is None:
-            self.tolerate([Deviation("time", "timestamp", str(written)[:64])])
-        return at or self.received_at
+        at = parsed(written)
+        if at is not None:
+            self.watch.note(at, self.received_at)
+            if can_be(at, received_at=self.received_at):
+                return at
+        self.tolerate([Deviation("time", "timestamp", str(written)[:64])])
+        return self.received_at
 
     def after(self, follower: Coroutine[Any, Any, object]) -> None:
         """Runs once the answer is on its way; the next message of the station does not wait for it."""

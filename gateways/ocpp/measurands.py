@@ -11,7 +11,7 @@ from typing import Final
 
 from domain import points
 from domain.points import Owner, OwnerKind, Quality, Reading
-from domain.sessions import Moment, Sample
+from domain.sessions import Moment, Sample, Signed
 from domain.units import normalized
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.link import Call
@@ -21,6 +21,7 @@ _POWER: Final = "Power.Active.Import"
 _SOC: Final = "SoC"
 _OUTLET: Final = "Outlet"
 _SIGNED: Final = "SignedData"
+_PERIODIC: Final = "Sample.Periodic"
 _UNPLACED: Final = "unknown"  # in an address, where a station does not say which EVSE it speaks of
 
 _MOMENTS: Final = {"Transaction.Begin": Moment.BEGIN, "Transaction.End": Moment.END}
@@ -65,7 +66,8 @@ _SPELLINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One sampled value in the words that the versions share. `signed` is its signed form, if it has one."""
+    """One sampled value in the words that the versions share. `signed` is its signed form as it came, if it has one,
+    `signed_format` how that is written."""
 
     value: str | float | None
     measurand: str | None = None
@@ -75,6 +77,7 @@ class Value:
     location: str | None = None
     context: str | None = None
     signed: str | None = None
+    signed_format: str | None = None
 
     @property
     def measures(self) -> str:
@@ -133,10 +136,29 @@ def samples(meters: Iterable[Meter]) -> list[Sample]:
             power_w=_total(values, _POWER, "W"),
             soc_percent=_first(values, _SOC, "%"),
             moment=moment,
+            signed=any(value.signed is not None and value.measures == REGISTER for value in values),
         )
         for meter in meters
         for moment in Moment
         if (values := [v for v in meter.values if _MOMENTS.get(v.context or "", Moment.AMID) is moment])
+    ]
+
+
+def signed(meters: Iterable[Meter]) -> list[Signed]:
+    """What the meter has signed of it, as it came."""
+    return [
+        Signed(
+            at=meter.at,
+            context=value.context or _PERIODIC,
+            measurand=value.measures,
+            phase=value.phase,
+            location=value.location,
+            format=value.signed_format or _SIGNED,
+            value=value.signed,
+        )
+        for meter in meters
+        for value in meter.values
+        if value.signed is not None
     ]
 
 

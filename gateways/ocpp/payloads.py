@@ -2,8 +2,9 @@
 
 Inbound, a field holds what its annotation names: in 2.x nested objects are dataclasses of `datatypes`, in 1.6 (where
 the package says `Dict` and `List`) they are dicts with snake_case keys. Enumerations stay strings, for stations invent
-values. `customData` and everything a schema leaves open (`data`) is kept as it came; keys that no schema knows are
-dropped here and stay in the raw payload. A required field that is missing (see `tolerance.WAIVED`) is None.
+values. `customData`, `signedMeterValue` and everything a schema leaves open (`data`) is kept as it came; keys that no
+schema knows are dropped here and stay in the raw payload. A required field that is missing (see `tolerance.WAIVED`) is
+None.
 
 Outbound, dataclasses (also of another version, which spells some names differently) and dicts of either spelling become
 camelCase without None; a `datetime` becomes UTC with Z and
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from gateways.ocpp.times import stamp
 
-OPAQUE: Final = frozenset({"customData"})
+OPAQUE: Final = frozenset({"customData", "signedMeterValue"})
 
 
 class Shape:

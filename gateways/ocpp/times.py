@@ -17,13 +17,9 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def believed(written: object, *, received_at: datetime) -> datetime | None:
-    """What is written as a time, unless it is none, or cannot be.
-
-    Old times are believed, for stations replay what they did offline; 1970 and a day ahead are not.
-    """
-    at = parsed(written)
-    return at if at is not None and _CLOCK_SET <= at <= received_at + _AHEAD else None
+def can_be(at: datetime, *, received_at: datetime) -> bool:
+    """Old times are believed, for stations replay what they did offline; 1970 and a day ahead are not."""
+    return _CLOCK_SET <= at <= received_at + _AHEAD
 
 
 def parsed(written: object) -> datetime | None:

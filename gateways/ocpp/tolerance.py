@@ -35,12 +35,17 @@ KEPT: Final = {
 # Enumerations that say what a message is; every other may hold words of the station's own.
 DECISIVE: Final = frozenset({("TransactionEvent", "eventType")})
 
+# What comes beside a meter's signature: 2.0.1 demands it, 2.1 does not.
+_SIGNED: Final = {
+    f"meterValue[].sampledValue[].signedMeterValue.{name}" for name in ("signingMethod", "encodingMethod", "publicKey")
+}
+
 # Required fields without which a charge is still understood; the handler finds None.
 WAIVED: Final = {
     "StartTransaction": {"idTag", "meterStart", "timestamp"},
     "StopTransaction": {"transactionId", "meterStop", "timestamp", "transactionData[].timestamp"},
-    "MeterValues": {"connectorId", "evseId", "meterValue[].timestamp"},
-    "TransactionEvent": {"triggerReason", "seqNo", "timestamp", "meterValue[].timestamp"},
+    "MeterValues": {"connectorId", "evseId", "meterValue[].timestamp"} | _SIGNED,
+    "TransactionEvent": {"triggerReason", "seqNo", "timestamp", "meterValue[].timestamp"} | _SIGNED,
 }
 
 _CODES: Final = {

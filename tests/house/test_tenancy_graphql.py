@@ -15,6 +15,7 @@ import schema
 from domain import commands, credentials, points, sessions, stations
 from domain.actor import Role
 from domain.commands import CommandKind
+from domain.page import PageRequest
 from domain.points import Reading
 from domain.stations import StationStatus
 from resolvers.context import context
@@ -35,6 +36,7 @@ class Belongings:
     location: str
     token: str
     session: str
+    orphan: str
     command: str
     credential: str
 
@@ -61,6 +63,8 @@ async def belongings(tester: Tester) -> Belongings:
             at=NOON,
             meter_wh=0.0,
         )
+        await sessions.stop(work, station_id=station.id, transaction_id="0", at=NOON, token_uid="UNKNOWN")
+        (orphan,) = (await sessions.orphans(work, PageRequest())).rows
         command = await commands.request(
             work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"}
         )
@@ -72,6 +76,7 @@ async def belongings(tester: Tester) -> Belongings:
         location=str(location.id),
         token=str(token.id),
         session=str(started.session.id),
+        orphan=str(orphan.id),
         command=str(command.id),
         credential=str(credential.id),
     )
@@ -97,6 +102,10 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'sessions(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
         (f'sessions(filter: {{stationIdentity: "{IDENTITY}"}}) {NODES}', EMPTY),
         (f'sessions(filter: {{tokenUid: "{CARD}"}}) {NODES}', EMPTY),
+    ],
+    "sessionOrphans": [
+        (f"sessionOrphans {NODES}", EMPTY),
+        (f'sessionOrphans(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
     ],
     "session": [('session(id: "{session}") { id }', GONE)],
     "tokens": [(f"tokens {NODES}", EMPTY)],
@@ -132,6 +141,8 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     ],
     "startSession": [(f'startSession(input: {{stationId: "{{station}}", tokenUid: "{CARD}"}}) {{ id }}', GONE)],
     "stopSession": [('stopSession(sessionId: "{session}") { id }', GONE)],
+    "assignSessionOrphan": [('assignSessionOrphan(orphanId: "{orphan}", sessionId: "{session}") { id }', GONE)],
+    "dismissSessionOrphan": [('dismissSessionOrphan(orphanId: "{orphan}") { id }', GONE)],
     "createToken": [(f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh")],
     "updateToken": [('updateToken(id: "{token}", input: {status: BLOCKED}) { id }', GONE)],
     "deleteToken": [('deleteToken(id: "{token}") { id }', GONE)],
@@ -291,6 +302,7 @@ async def everything(tester: Tester) -> Any:
         f"""{{
           stations {{ nodes {{ id identity name status location {{ id }} configuration evses {{ number status }} }} }}
           sessions {{ nodes {{ id status energyWh updatedAt }} }}
+          sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
           tokens {{ nodes {{ id uid status }} }}
           locations {{ nodes {{ id name }} }}
           credentials {{ nodes {{ id name revokedAt }} }}

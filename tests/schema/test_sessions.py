@@ -262,3 +262,83 @@ async def test_a_charge_that_is_over_cannot_be_stopped(acme: Tester) -> None:
     stop = "mutation ($id: ID!) { stopSession(sessionId: $id) { id } }"
 
     assert await acme.gql_errors(stop, {"id": str(session.id)}) == ["CONFLICT"]
+
+
+ORPHAN = "id kind station { identity } transactionId tokenUid at meterWh reason session { id status } settledBy"
+
+
+async def test_what_belongs_to_no_charge_is_listed_and_settled(acme: Tester) -> None:
+    charger = await a_charger(acme, "CP-1")
+    session = await charger.start()
+    charger.transaction_id = "999999999"
+    async with acme.work() as work:
+        for token_uid in ("A", "B"):
+            await sessions.stop(
+                work,
+                station_id=charger.station_id,
+                transaction_id=charger.transaction_id,
+                at=NOON + timedelta(minutes=20),
+                meter_wh=3_500.0,
+                token_uid=token_uid,
+                reason="Local",
+            )
+
+    query = f"query ($f: SessionOrphanFilter) {{ sessionOrphans(filter: $f) {{ totalCount nodes {{ {ORPHAN} }} }} }}"
+    listed = await acme.gql(query, {"f": {"kind": "STOP", "tokenUid": "a"}})
+    (orphan,) = listed["sessionOrphans"]["nodes"]
+    assert orphan == {
+        "id": orphan["id"],
+        "kind": "STOP",
+        "station": {"identity": "CP-1"},
+        "transactionId": "999999999",
+        "tokenUid": "A",
+        "at": "2026-03-01T12:20:00Z",
+        "meterWh": 3500.0,
+        "reason": "Local",
+        "session": None,
+        "settledBy": None,
+    }
+    (other,) = (await acme.gql(query, {"f": {"tokenUid": "B"}}))["sessionOrphans"]["nodes"]
+
+    assign = f"mutation ($o: ID!, $s: ID!) {{ assignSessionOrphan(orphanId: $o, sessionId: $s) {{ {ORPHAN} }} }}"
+    assigned = await acme.gql(assign, {"o": orphan["id"], "s": str(session.id)})
+    assert assigned["assignSessionOrphan"]["session"] == {"id": str(session.id), "status": "COMPLETED"}
+    dismiss = f"mutation ($o: ID!) {{ dismissSessionOrphan(orphanId: $o) {{ {ORPHAN} }} }}"
+    assert (await acme.gql(dismiss, {"o": other["id"]}))["dismissSessionOrphan"]["settledBy"] == acme.slug
+    assert await acme.gql_errors(dismiss, {"o": other["id"]}) == ["CONFLICT"]
+    assert (await acme.gql(query))["sessionOrphans"]["totalCount"] == 0
+
+
+async def test_signed_values_of_charges_are_found_with_them(acme: Tester) -> None:
+    charger = await a_charger(acme)
+    started = await charger.start()
+    charger.transaction_id = started.transaction_id
+    contexts = {0: "Transaction.Begin", 250: "Transaction.End"}
+    signed = [
+        sessions.Signed(
+            at=NOON + timedelta(minutes=minutes),
+            context=contexts.get(minutes, "Sample.Periodic"),
+            measurand="Energy.Active.Import.Register",
+            phase=None,
+            location=None,
+            format="OCMF",
+            value=f"OCMF|{minutes}",
+        )
+        for minutes in range(251)
+    ]
+    async with acme.work() as work:
+        await sessions.meter(
+            work,
+            station_id=charger.station_id,
+            samples=[sessions.Sample(at=NOON)],
+            transaction_id=charger.transaction_id,
+            signed=signed,
+        )
+    shown_fields = "missingMessages incomplete cost { amount } signedMeterValues { context format value }"
+    query = f"{{ sessions {{ nodes {{ {shown_fields} }} }} }}"
+    (shown,) = (await acme.gql(query))["sessions"]["nodes"]
+    values = shown.pop("signedMeterValues")
+    assert shown == {"missingMessages": 0, "incomplete": False, "cost": None}
+    assert len(values) == sessions.SIGNED_MAX
+    assert values[0] == {"context": "Transaction.Begin", "format": "OCMF", "value": "OCMF|0"}
+    assert values[-1] == {"context": "Transaction.End", "format": "OCMF", "value": "OCMF|250"}

@@ -71,6 +71,8 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Evse.connectors",
         "Session.station",
         "Session.token",
+        "Session.cost",
+        "Session.signedMeterValues",
         "Point.latest",
         "Command.station",
         "Command.session",

@@ -41,6 +41,8 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
             await sessions.suspend(work, station_id=call.station_id, evse_number=evse_number, at=at)
         elif evse_number is not None and reported is StationStatus.CHARGING:
             await sessions.resume(work, station_id=call.station_id, evse_number=evse_number, at=at)
+        elif evse_number is not None and reported is StationStatus.AVAILABLE:
+            await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, at=at)
     return result.StatusNotification()
 
 

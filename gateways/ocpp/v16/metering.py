@@ -8,7 +8,7 @@ from ocpp.v16 import call_result as result
 
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.measurands import Meter, Value, record, samples
+from gateways.ocpp.measurands import Meter, Value, record, samples, signed
 
 
 async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
@@ -20,6 +20,7 @@ async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
             transaction_id=transaction(m.transaction_id),
             evse_number=m.connector_id or None,
             samples=samples(measured),
+            signed=signed(measured),
         )
     evse_number = session.evse_number if m.connector_id is None and session else m.connector_id
     await record(call, measured, evse_number=evse_number)

@@ -6,7 +6,7 @@ from ocpp.v16.enums import Reason
 
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.measurands import record, samples
+from gateways.ocpp.measurands import record, samples, signed
 from gateways.ocpp.v16.authorization import id_tag_info
 from gateways.ocpp.v16.metering import meters, transaction
 
@@ -41,6 +41,7 @@ async def stop(call: Call, m: request.StopTransaction) -> result.StopTransaction
             token_uid=m.id_tag,
             reason=m.reason or Reason.local,
             samples=samples(measured),
+            signed=signed(measured),
         )
         authorization = (
             await sessions.authorize(

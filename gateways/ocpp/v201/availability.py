@@ -4,7 +4,7 @@ from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
 from ocpp.v201.datatypes import EventDataType
 
-from domain import stations
+from domain import sessions, stations
 from domain.stations import StationStatus
 from gateways.ocpp.link import Call, Handler
 
@@ -18,15 +18,18 @@ STATUS = {
 
 
 async def status(call: Call, m: request.StatusNotification) -> result.StatusNotification:
+    reported, at = STATUS.get(m.connector_status, StationStatus.UNKNOWN), call.moment(m.timestamp)
     async with call.write() as work:
         await stations.report_status(
             work,
             station_id=call.station_id,
             evse_number=m.evse_id or None,
             connector_number=m.connector_id or None,
-            status=STATUS.get(m.connector_status, StationStatus.UNKNOWN),
-            at=call.moment(m.timestamp),
+            status=reported,
+            at=at,
         )
+        if m.evse_id and reported is StationStatus.AVAILABLE:
+            await sessions.vacate(work, station_id=call.station_id, evse_number=m.evse_id, at=at)
     return result.StatusNotification()
 
 

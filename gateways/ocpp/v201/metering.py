@@ -1,22 +1,29 @@
 """OCPP 2.0.1, J: meter values. Those of a transaction come with its TransactionEvents; these name an EVSE alone."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import orjson
 from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
-from ocpp.v201.datatypes import MeterValueType, SampledValueType, SignedMeterValueType
+from ocpp.v201.datatypes import MeterValueType, SampledValueType
 
 from domain import sessions
 from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.measurands import Meter, Value, record, samples
+from gateways.ocpp.measurands import Meter, Value, record, samples, signed
 
 
 async def meter(call: Call, m: request.MeterValues) -> result.MeterValues:
     measured = meters(call, m.meter_value)
     if m.evse_id:
         async with call.write() as work:
-            await sessions.meter(work, station_id=call.station_id, evse_number=m.evse_id, samples=samples(measured))
+            await sessions.meter(
+                work,
+                station_id=call.station_id,
+                evse_number=m.evse_id,
+                samples=samples(measured),
+                signed=signed(measured),
+            )
     await record(call, measured, evse_number=m.evse_id)
     return result.MeterValues()
 
@@ -32,7 +39,7 @@ def meters(call: Call, meter_values: Sequence[MeterValueType] | None) -> list[Me
 
 
 def _value(sampled: SampledValueType) -> Value:
-    unit = sampled.unit_of_measure
+    unit, by_meter = sampled.unit_of_measure, cast("dict[str, Any] | None", sampled.signed_meter_value)
     return Value(
         value=sampled.value,
         measurand=sampled.measurand,
@@ -41,20 +48,9 @@ def _value(sampled: SampledValueType) -> Value:
         phase=sampled.phase,
         location=sampled.location,
         context=sampled.context,
-        signed=_signed(sampled.signed_meter_value) if sampled.signed_meter_value else None,
+        signed=orjson.dumps(by_meter).decode() if by_meter else None,  # every key as it came, in its order
+        signed_format=str(by_meter.get("encodingMethod") or "") if by_meter else None,
     )
-
-
-def _signed(signed: SignedMeterValueType) -> str:
-    """As it came, with what it takes to check it."""
-    return orjson.dumps(
-        {
-            "signedMeterData": signed.signed_meter_data,
-            "signingMethod": signed.signing_method,
-            "encodingMethod": signed.encoding_method,
-            "publicKey": signed.public_key,
-        }
-    ).decode()
 
 
 HANDLERS: dict[str, Handler] = {"MeterValues": meter}

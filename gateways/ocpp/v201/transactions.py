@@ -6,11 +6,12 @@ from ocpp.v201.datatypes import IdTokenInfoType, IdTokenType
 from ocpp.v201.enums import AuthorizationStatusEnumType, IdTokenEnumType, ReasonEnumType
 
 from domain import sessions, stations
+from domain.errors import DomainError
 from domain.sessions import Authorization, ChargingState, Reported, Stage
 from domain.stations import StationStatus
 from domain.work import Work
-from gateways.ocpp.link import Call, Handler
-from gateways.ocpp.measurands import record, samples
+from gateways.ocpp.link import Call, Handler, waited
+from gateways.ocpp.measurands import record, samples, signed
 from gateways.ocpp.v201.authorization import id_token_info
 from gateways.ocpp.v201.metering import meters
 
@@ -22,6 +23,8 @@ STATE = {
     "SuspendedEVSE": ChargingState.SUSPENDED_EVSE,
     "Idle": ChargingState.IDLE,
 }
+PATIENCE_S = 10.0
+
 # What Occupied does not tell; the other states add nothing to it.
 STATUS = {
     ChargingState.CHARGING: StationStatus.CHARGING,
@@ -49,9 +52,12 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
             reason=(about.stopped_reason or ReasonEnumType.local) if stage is Stage.ENDED else None,
             offline=bool(m.offline),
             remote_start_number=about.remote_start_id,
+            signed=signed(measured),
         )
         await _show(work, reported)
     await record(call, measured, evse_number=reported.session.evse_number)
+    if reported.asks:
+        call.after(_ask(call, about.transaction_id))
     return result.TransactionEvent(id_token_info=_answer(m.id_token, reported.authorization))
 
 
@@ -64,6 +70,30 @@ def _answer(shown: IdTokenType | None, authorization: Authorization | None) -> I
 
 def _needs_none(shown: IdTokenType) -> bool:
     return bool(shown.type == IdTokenEnumType.no_authorization)
+
+
+async def _ask(call: Call, transaction_id: str) -> None:
+    """E14: whether messages of a transaction wait at the station. While they do, each of them may ask again.
+
+    Not at once: what only took another way comes soon.
+    """
+    if not await waited(call.socket, PATIENCE_S) or not await _lacks(call, transaction_id):
+        return
+    try:
+        answer = await call.socket.call(request.GetTransactionStatus(transaction_id=transaction_id))
+    except DomainError:
+        return  # it cannot say, or it is gone
+    if answer.messages_in_queue:
+        return
+    async with call.write() as work:
+        await sessions.hear_all_sent(
+            work, station_id=call.station_id, transaction_id=transaction_id, is_ongoing=answer.ongoing_indicator
+        )
+
+
+async def _lacks(call: Call, transaction_id: str) -> bool:
+    async with call.write() as work:
+        return await sessions.lacks_messages(work, station_id=call.station_id, transaction_id=transaction_id)
 
 
 async def _show(work: Work, reported: Reported) -> None:

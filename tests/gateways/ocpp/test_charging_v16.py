@@ -237,3 +237,51 @@ async def test_what_is_forgiven_of_times_and_units_is_told_once_however_often_it
 
     warnings = [line for line in told if line["log_level"] == "warning"]
     assert sorted(line["kind"] for line in warnings) == ["reading", "time"]
+
+
+async def test_signed_values_of_begin_and_end_are_kept_as_they_came_and_count_for_more(charger: Speaker) -> None:
+    """A start can carry none: they follow it. meterStart and meterStop are whole Wh of another register."""
+    number = await started(charger)
+
+    def both(at: float, context: str, wh: str, signed: str) -> dict[str, Any]:
+        plain = {"value": wh, "unit": "Wh", "context": context}
+        return entry(at, plain, {"value": signed, "format": "SignedData", "context": context})
+
+    begin, end = 'OCMF|{"RV":1000.4}|{"SD":"30"}', '{"signedMeterData":"T0NN","encodingMethod":"OCMF","publicKey":"MF"}'
+    meter_value = [both(0, "Transaction.Begin", "1000.4", begin)]
+    for _ in range(2):
+        await charger.say("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": meter_value})
+    stop = {"transactionId": number, "meterStop": 2_000, "timestamp": minute(9)}
+    await charger.say("StopTransaction", {**stop, "transactionData": [both(9, "Transaction.End", "1999.9", end)]})
+
+    assert [(one.context, one.format, one.value) for one in await charger.signed_values()] == [
+        ("Transaction.Begin", "SignedData", begin),
+        ("Transaction.End", "SignedData", end),
+    ]
+    session = await charger.session()
+    assert (session.meter_start_wh, session.meter_stop_wh) == (1000.4, 1999.9)
+    assert session.energy_wh == pytest.approx(999.5)
+
+
+async def test_a_connector_that_is_free_puts_its_charge_on_notice(charger: Speaker) -> None:
+    await started(charger)
+    free = {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": minute(9)}
+    await charger.say("StatusNotification", free)
+    assert (await charger.session()).vacated_at == NOON + timedelta(minutes=9)
+
+
+async def test_samples_by_the_clock_outside_of_a_charge_are_the_stations_telemetry(charger: Speaker) -> None:
+    sampled = {"value": "4000", "context": "Sample.Clock"}
+    assert await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(0, sampled)]}) == {}
+    assert (await charger.sessions(), await charger.orphans()) == ([], 0)
+    assert await charger.latest() == {f"1/{REGISTER}": 4_000}
+
+
+async def test_what_a_stop_repeats_of_the_meter_is_kept_once(charger: Speaker) -> None:
+    number = await started(charger)
+    values = [entry(at, {"value": str(1_000 + at), "context": "Sample.Periodic"}) for at in (1, 2, 3)]
+    await charger.say("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values})
+    stop = {"transactionId": number, "meterStop": 1_003, "timestamp": minute(3), "transactionData": values}
+    await charger.say("StopTransaction", stop)
+    assert len(await charger.history(f"1/{REGISTER}")) == 3
+    assert (await charger.session()).energy_wh == 3

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
+from ocpp.v201 import call as request
+from ocpp.v201 import call_result as result
 
 from domain import stations
 from domain.sessions import SessionStatus
@@ -137,18 +139,59 @@ async def test_a_card_without_a_uid_is_invalid(charger: Speaker) -> None:
     assert (answer, (await charger.session()).token_uid) == ({"idTokenInfo": {"status": "Invalid"}}, None)
 
 
-async def test_signed_values_are_kept_with_what_it_takes_to_check_them(charger: Speaker) -> None:
+async def test_signed_values_are_kept_to_the_byte_with_what_it_takes_to_check_them(charger: Speaker) -> None:
     signed = {
-        "signedMeterData": "T0NNRnx7fQ==",
-        "signingMethod": "ECDSA-secp256r1-SHA256",
+        "publicKey": "MFkw\u2028é",
+        "signedMeterData": "T0NNRnx7fQ==" * 1_500,
+        "customData": {"vendorId": "X", "b": 1.0, "a": [1, None]},
         "encodingMethod": "OCMF",
-        "publicKey": "MFkw",
+        "ofItsOwn": True,
+        "signingMethod": "ECDSA-secp256r1-SHA256",
     }
+    for kind, at, wh in (("Started", 0, 1_000), ("Updated", 5, 1_200), ("Ended", 20, 1_500), ("Ended", 20, 1_500)):
+        context = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}.get(kind, "Sample.Periodic")
+        value = {"value": wh, "context": context, "signedMeterValue": {**signed, "signingMethod": kind}}
+        await charger.say("TransactionEvent", event(kind, at, evse={"id": 1}, meterValue=[entry(at, value)]))
+    begin, amid, end = await charger.signed_values()
+    assert [one.context for one in (begin, amid, end)] == ["Transaction.Begin", "Sample.Periodic", "Transaction.End"]
+    assert begin.value == orjson.dumps({**signed, "signingMethod": "Started"}).decode()
+    assert (end.at, end.format, end.measurand) == (NOON + timedelta(minutes=20), "OCMF", REGISTER)
+    assert (await charger.session()).energy_wh == 500
+
+
+async def test_a_signed_value_is_a_point_too_also_without_what_2_1_does_not_demand(charger: Speaker) -> None:
+    signed = {"signedMeterData": "T0NNRnx7fQ==", "encodingMethod": "OCMF"}
     value = {"value": 1_000, "context": "Transaction.Begin", "signedMeterValue": signed}
     await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}, meterValue=[entry(0, value)]))
     latest = await charger.latest()
     assert orjson.loads(str(latest[f"1/{REGISTER}/SignedData"])) == signed
     assert latest[f"1/{REGISTER}"] == 1_000
+
+
+async def test_a_station_that_skipped_numbers_is_asked_what_waits_and_believed(charger: Speaker) -> None:
+    answers = iter([{"messages_in_queue": True}, {"messages_in_queue": False, "ongoing_indicator": True}])
+    charger.line.answer = lambda _: result.GetTransactionStatus(**next(answers))
+    await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}))
+    assert charger.line.asked == []
+    await charger.say("TransactionEvent", event("Updated", 5))
+    assert charger.line.asked == [request.GetTransactionStatus(transaction_id="TX-1")]
+    assert not (await charger.session()).incomplete
+    await charger.say("TransactionEvent", event("Ended", 6))
+    session = await charger.session()
+    assert (session.missing_messages, session.incomplete, len(charger.line.asked)) == (4, True, 2)
+
+
+async def test_a_station_that_cannot_say_what_waits_is_answered_all_the_same(charger: Speaker) -> None:
+    assert await charger.say("TransactionEvent", event("Ended", 6)) == {}
+    assert len(charger.line.asked) == 1
+    assert not (await charger.session()).incomplete
+
+
+async def test_a_plug_that_is_free_puts_its_charge_on_notice(charger: Speaker) -> None:
+    await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1, "connectorId": 1}))
+    free = {"evseId": 1, "connectorId": 1, "connectorStatus": "Available", "timestamp": minute(9)}
+    await charger.say("StatusNotification", free)
+    assert (await charger.session()).vacated_at == NOON + timedelta(minutes=9)
 
 
 async def test_values_of_a_charge_that_is_nowhere_are_kept_too(charger: Speaker) -> None:

@@ -1,15 +1,17 @@
 """Messages as they come from the wire, through schema and handler, and back to what goes onto it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from domain import points, sessions
 from domain.actor import Actor, Role
+from domain.errors import Unavailable
 from domain.page import PageRequest
-from domain.sessions import Session
+from domain.sessions import Session, SignedValue
 from gateways.ocpp import Call, Version, v16, v21, v201
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
@@ -21,6 +23,22 @@ PACKAGES = {Version.V16: v16, Version.V201: v201, Version.V21: v21}
 
 
 @dataclass
+class CalledBack:
+    """The station's side of calls of ours: what it was asked, and what it answers. Unasked, it is not there."""
+
+    answer: Callable[[Any], Any] | None = None
+    asked: list[Any] = field(default_factory=list)
+    heartbeat_interval_s: float = 0.0
+    open: bool = True
+
+    async def call(self, request: Any, **_: Any) -> Any:
+        self.asked.append(request)
+        if self.answer is None:
+            raise Unavailable("the station is gone")
+        return self.answer(request)
+
+
+@dataclass
 class Speaker:
     """A station that speaks one version."""
 
@@ -29,6 +47,7 @@ class Speaker:
     station_id: UUID
     identity: str
     deviations: DeviationLog = field(default_factory=DeviationLog)
+    line: CalledBack = field(default_factory=CalledBack)
 
     async def say(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answers the payload of the answer, which keeps to the schema."""
@@ -44,7 +63,7 @@ class Speaker:
             message_id=str(uuid4()),
             received_at=self.tester.clock(),
             raw=payload,
-            socket=cast("Line", None),  # none of these handlers calls the station back
+            socket=cast("Line", self.line),
             tolerate=partial(
                 self.deviations.note,
                 tenant_id=self.tester.tenant_id,
@@ -60,6 +79,8 @@ class Speaker:
         response = form(self.version, action, Kind.RESPONSE)
         written = response.write(answer)
         response.check(written)
+        for follower in call.followers:
+            await follower
         return written
 
     async def sessions(self) -> list[Session]:
@@ -70,6 +91,21 @@ class Speaker:
     async def session(self) -> Session:
         (session,) = await self.sessions()
         return session
+
+    async def signed_values(self) -> list[SignedValue]:
+        """Of the only session."""
+        session = await self.session()
+        async with self.tester.work(read_only=True) as work:
+            return list(await sessions.signed_values_of(work, [session.id]))
+
+    async def history(self, address: str) -> list[float]:
+        """Every number of one point."""
+        ago = datetime(2020, 1, 1, tzinfo=UTC)
+        async with self.tester.work(read_only=True) as work:
+            point = await points.by_address(work, f"station/{self.identity}/{address}")
+        store = self.tester.workplace.port(points.HistoryStore)  # type: ignore[type-abstract]
+        (track,) = await store.raw([point.series], start=ago, end=datetime(2030, 1, 1, tzinfo=UTC), limit=1_000)
+        return track.values
 
     async def orphans(self) -> int:
         async with self.tester.work(read_only=True) as work:
