@@ -185,6 +185,10 @@ class Engine:
             async for answer in answers:
                 yield answer
 
+    def fault(self, error: Exception, call: Call, context: Forkable | None) -> Answer:
+        """The last answer of what has failed on its way to its reader."""
+        return Answer(None, self._shown([_of(error)], call, context), broken=True)
+
     async def _run(
         self, call: Call, context: Forkable | None, rights: Rights, kinds: frozenset[str], *, joins: bool = False
     ) -> "Answer | Subscription":

@@ -55,11 +55,16 @@ def shares(context: Any) -> TypeGuard[Shareable]:
 class Group:
     """One task, which ends with its last member."""
 
-    def __init__(self, news: Callable[[Callable[[], None]], AsyncGenerator[Answer, None]]) -> None:
+    def __init__(
+        self,
+        news: Callable[[Callable[[], None]], AsyncGenerator[Answer, None]],
+        fault: Callable[[Exception], Answer],
+    ) -> None:
         self.seats: dict[Seat, None] = {}
         self.hears = asyncio.Event()
         self.has_ended = False
         self._news = news
+        self._fault = fault
         self._heard: list[Item] = []  # and not yet told
         self._unpaused = 0  # deliveries since others had their turn
         self._telling: asyncio.Task[None] | None = None
@@ -141,7 +146,7 @@ class Group:
 
     def _fail(self, error: Exception) -> None:
         log.error("a group has failed", exc_info=error)
-        self._tell_end(Answer(None))
+        self._tell_end(self._fault(error))
 
     def _tell_end(self, answer: Answer | None) -> None:
         seats = list(self.seats)
@@ -297,7 +302,10 @@ class Groups:
         key = (joinable.key, context.scope)
         group = self._groups.get(key)
         if group is None or group.has_ended:
-            group = self._groups[key] = Group(lambda listening: self._news(joinable, context, listening))
+            group = self._groups[key] = Group(
+                lambda listening: self._news(joinable, context, listening),
+                lambda error: self._engine.fault(error, joinable.news_call, context),
+            )
             self._ending.add(group.task)
             group.task.add_done_callback(lambda task: self._forget(key, task))
         return Seat(group, line, outbox, joinable, after or joinable.after)

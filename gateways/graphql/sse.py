@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 import orjson
+import structlog
 from starlette.types import Message, Receive, Send
 
 from domain.actor import Actor
@@ -20,6 +21,8 @@ from gateways.graphql.groups import Seat, shares
 from gateways.graphql.metrics import STREAMS
 from gateways.graphql.outbox import Frame, Gone, Item, Outbox
 from gateways.graphql.sockets import EXPIRED, REVOKED, Host
+
+log = structlog.get_logger()
 
 HEARTBEAT_S = 15.0
 """Proxies cut what is silent, most of them after 30 s or more."""
@@ -119,9 +122,10 @@ class Stream:
             await self._tell(call, context, kinds, after)
         except Gone:
             self.stop()
-        except Exception:
-            self.stop()
-            raise
+        except Exception as error:
+            log.error("an event stream has failed", exc_info=error)
+            fault = self._view.engine.fault(error, call, context)
+            self.fail([error.formatted for error in fault.errors or ()])
 
     async def _tell(self, call: Call, context: Forkable, kinds: frozenset[str], after: str | None) -> None:
         engine, groups = self._view.engine, self._view.groups

@@ -294,7 +294,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             pass
         except Exception as error:
             await self.handle_task_exception(error)
-            running.complete()
+            fault = self.view.engine.fault(error, call, self.context.context)
+            running.fail([error.formatted for error in fault.errors or ()])
         finally:
             running.task = None
 

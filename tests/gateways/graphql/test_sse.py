@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from domain.errors import Unavailable
-from gateways.graphql import Engine, sse
+from gateways.graphql import Answer, Engine, sse
 from tests.gateways.graphql.conftest import (
     CREDENTIAL,
     GUARD_S,
@@ -257,6 +257,17 @@ async def test_what_fails_is_told_in_a_last_event(server: Server) -> None:
 
         assert await told(said) == {"code": "UNAVAILABLE"}
         assert await anext(said) == COMPLETE
+
+
+async def test_what_cannot_be_told_ends_with_an_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unspeakable(_answer: Answer) -> bytes:
+        raise TypeError("there is no word for it")
+
+    monkeypatch.setattr(Answer, "encoded", unspeakable)
+    (name, last), end = await heard(server, "subscription { letters { text } }")
+
+    assert (name, end) == ("next", COMPLETE)
+    assert [error["message"] for error in last["errors"]] == ["there is no word for it"]
 
 
 async def test_a_credential_that_is_revoked_ends_its_streams(server: Server) -> None:

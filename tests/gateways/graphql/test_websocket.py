@@ -6,6 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from domain.errors import Unavailable
+from gateways.graphql import Answer
 from tests.gateways.graphql.conftest import (
     Reader,
     Revoked,
@@ -327,6 +328,26 @@ async def test_what_fails_ends_alone_with_an_error(server: Server, field: str) -
         assert (error["id"], error["type"]) == ("a", "error")
         assert error["payload"][0]["extensions"] == {"code": "UNAVAILABLE"}
         assert await texts(socket, 1, "b") == ["still here"]
+
+
+@pytest.mark.parametrize("field", ["notices", "letters"])
+async def test_what_cannot_be_told_ends_with_an_error_and_not_as_if_all_was_said(
+    server: Server, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server.acknowledged({"Authorization": "Bearer ada"}) as socket:
+        await subscribe(socket, f"subscription {{ {field} {{ text }} }}")
+        await received(socket)
+        monkeypatch.setattr(Answer, "encoded", unspeakable)
+        the_board().post("nobody can say this")
+        last = await received(socket)
+
+        assert (last["id"], last["type"]) == ("1", "error")
+        assert last["payload"][0]["message"] == "there is no word for it"
+    await until(lambda: len(server.view.groups) == 0)
+
+
+def unspeakable(_answer: Answer) -> bytes:
+    raise TypeError("there is no word for it")
 
 
 async def test_what_may_not_be_seen_is_an_error_at_the_start(server: Server) -> None:
