@@ -6,7 +6,7 @@ One task looks after all of them, and after each only when its time has come.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from domain.actor import Actor
-from domain.errors import LimitExceeded
+from domain.errors import LimitExceeded, Unavailable
 from gateways.graphql.engine import Engine
 from gateways.graphql.groups import Groups
 
@@ -26,6 +26,9 @@ EXPIRED, REVOKED = "credential expired", "credential revoked"
 WARNED_S = 30.0
 LOOK_MAX_S = 1.0
 LOOK_MIN_S = 0.01
+ASK_AGAIN_S = 1.0
+
+Authenticate = Callable[[str | None], Awaitable[Actor | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Host(Protocol):
     engine: Engine
     groups: Groups
     sockets: "Sockets"
+    authenticate: Authenticate
 
     def expires(self, actor: Actor | None) -> float:
         """When a credential opens nothing any more, by `time.monotonic`."""
@@ -88,7 +92,7 @@ class Reader(Protocol):
         ...
 
     async def ask_again(self) -> None:
-        """Whether its credential still opens anything: a revocation may have been missed."""
+        """Whether its credential still opens anything: a revocation may have been missed. Raises `Unavailable`."""
         ...
 
 
@@ -197,19 +201,30 @@ class Sockets:
     def revoked(self, credential_id: UUID | None) -> None:
         """The credential of whoever has it is; None: anybody's may be."""
         if credential_id is None:
-            self._doubtful |= self._readers.keys()
-            if self._doubtful and (self._asking is None or self._asking.done()):
-                self._asking = asyncio.create_task(self._ask_again(), name="credentials")
+            self.doubt(self._readers)
             return
         for reader in list(self._readers):
             if reader.actor is not None and reader.actor.id == credential_id:
                 reader.revoked()
 
+    def doubt(self, readers: Iterable[Reader]) -> None:
+        """A revocation of theirs may have been missed."""
+        self._doubtful.update(reader for reader in readers if reader.actor is not None)
+        if self._doubtful and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.create_task(self._ask_again(), name="credentials")
+
     async def _ask_again(self) -> None:
+        """One after the other, and for as long as nobody knows."""
         while self._doubtful:
             reader = self._doubtful.pop()
-            if reader.actor is not None:
+            try:
                 await reader.ask_again()
+            except Exception as error:
+                if not isinstance(error, Unavailable):
+                    log.error("a connection could not be asked about", exc_info=error)
+                if reader in self._readers:
+                    self._doubtful.add(reader)
+                await asyncio.sleep(ASK_AGAIN_S)
 
 
 def _take_one(counter: Counter[str], principal: str) -> None:

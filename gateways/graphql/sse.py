@@ -49,12 +49,15 @@ class Stream:
     waits for the end, and one that waits for its reader to leave.
     """
 
-    def __init__(self, view: Host, actor: Actor | None, rights: Rights, send: Send) -> None:
+    def __init__(
+        self, view: Host, actor: Actor | None, rights: Rights, send: Send, *, authorization: str | None = None
+    ) -> None:
         self.actor = actor
         self.delivered: str | None = None
         self._view = view
         self._rights = rights
         self._send = send
+        self._authorization = authorization
         self._outbox = Outbox(self._part)
         self._seat: Seat | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,8 +117,10 @@ class Stream:
         self._refuse(REVOKED)
 
     async def ask_again(self) -> None:
-        """What is not heard of a stream's credential is asked when its reader comes again."""
-        self.stop()
+        try:
+            await self._view.authenticate(self._authorization)
+        except Unauthenticated:
+            self.revoked()
 
     async def _run(self, call: Call, context: Forkable, kinds: frozenset[str], after: str | None) -> None:
         try:

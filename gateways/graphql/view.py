@@ -6,7 +6,7 @@ HTTP goes past Strawberry's view and Starlette's requests and responses, which t
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -27,10 +27,9 @@ from gateways.graphql.executor import Forkable
 from gateways.graphql.groups import Groups
 from gateways.graphql.negotiation import Medium, is_json, negotiate
 from gateways.graphql.responses import Rejected
-from gateways.graphql.sockets import Departure, Sockets, Terms
+from gateways.graphql.sockets import Authenticate, Departure, Sockets, Terms
 from gateways.graphql.websocket import Connection, Socket, TextAdapter
 
-Authenticate = Callable[[str | None], Awaitable[Actor | None]]
 MakeContext = Callable[[Actor | None], Forkable]
 RightsOf = Callable[[Actor | None, str | None], Rights]
 
@@ -110,7 +109,7 @@ class GraphQLView(GraphQL[Any, None]):
             allowed_origins=allowed_origins,
         )
         self.engine = engine
-        self._authenticate = authenticate
+        self.authenticate = authenticate
         self._context = context
         self._rights = rights
         self._body_max_bytes = body_max_bytes
@@ -125,7 +124,7 @@ class GraphQLView(GraphQL[Any, None]):
         """A credential that opens nothing is refused before all else; none at all is the fields' matter."""
         head = _Head(scope["headers"])
         try:
-            actor = None if head.authorization is None else await self._authenticate(head.authorization)
+            actor = None if head.authorization is None else await self.authenticate(head.authorization)
         except DomainError as error:
             await _refuse(error, scope, receive, send)
             return
@@ -176,7 +175,7 @@ class GraphQLView(GraphQL[Any, None]):
         elif scope["method"] == "HEAD":
             await sse.announce(send)
         else:
-            stream = sse.Stream(self, actor, rights, send)
+            stream = sse.Stream(self, actor, rights, send, authorization=head.authorization)
             running = stream.run(call, context, _KINDS[reads, True], head.last_event_id, receive)
             await self._streaming(stream, running, rights.principal, send)
 
@@ -190,6 +189,7 @@ class GraphQLView(GraphQL[Any, None]):
             rejected = Rejected(error.message, status=HTTPStatus.TOO_MANY_REQUESTS, code=error.code)
             await responses.send_rejection(rejected, None, send)
             return
+        self.sockets.doubt([stream])  # its body may have come long after its head
         self._streams.add(stream)
         if self._is_closing:
             stream.stop()
@@ -243,7 +243,7 @@ class GraphQLView(GraphQL[Any, None]):
         if not isinstance(shown, str | None):
             raise ConnectionRejectionError
         try:
-            actor = await self._authenticate(shown)
+            actor = await self.authenticate(shown)
         except Unauthenticated:
             raise ConnectionRejectionError from None
         context.let_in(actor, self._context(actor), self._rights(actor, context.host))

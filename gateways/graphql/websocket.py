@@ -400,7 +400,10 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         self._close(FORBIDDEN, REVOKED)
 
     async def ask_again(self) -> None:
-        await self._is_still_let_in()
+        try:
+            await self.view.on_ws_connect(self.context)
+        except ConnectionRejectionError:
+            self.revoked()
 
     def _close(self, code: int, reason: str) -> None:
         """By a task, since it waits for what is being written."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from domain.errors import Unavailable
 from gateways.graphql import Departure, Engine, Terms
 from tests.gateways.graphql.conftest import (
     CREDENTIAL,
@@ -112,6 +113,27 @@ async def test_where_a_revocation_may_have_been_missed_everybody_is_asked_about_
         server.view.sockets.revoked(None)
         await send(stranger, type="ping")
         assert (await received(stranger))["type"] == "pong"
+
+
+async def test_whom_nobody_can_be_asked_about_is_asked_about_until_it_is_known(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis and the database may be away together, and the database for longer."""
+
+    async def away(_authorization: str | None) -> Any:
+        raise Unavailable("the database is not reachable")
+
+    monkeypatch.setattr("gateways.graphql.sockets.ASK_AGAIN_S", 0.02)
+    async with server.acknowledged(ADMIN) as socket:
+        with monkeypatch.context() as database:
+            database.setattr(server.view, "authenticate", away)
+            server.view.sockets.revoked(None)
+            await asyncio.sleep(0.1)
+            await send(socket, type="ping")
+            assert (await received(socket))["type"] == "pong"
+            Revoked.credentials.add("Bearer admin")
+
+        assert await closed(socket) == (4403, "credential revoked")
 
 
 async def test_a_caller_has_only_so_many_sockets_and_streams() -> None:

@@ -16,6 +16,7 @@ from tests.gateways.graphql.conftest import (
     GUARD_S,
     Brief,
     Reader,
+    Revoked,
     Server,
     a_schema,
     received,
@@ -289,13 +290,36 @@ async def test_a_credential_that_expires_ends_its_streams(server: Server, monkey
         assert await told(said) == {"code": "UNAUTHENTICATED"}
 
 
-async def test_where_a_revocation_may_have_been_missed_readers_come_again(server: Server) -> None:
-    async with stream(server, NOTICES) as answer:
-        said = events(answer)
+async def test_where_a_revocation_may_have_been_missed_streams_are_asked_about_again(server: Server) -> None:
+    async with stream(server, NOTICES) as answer, stream(server, NOTICES, bearer="bob") as other:
+        said, heard_by_other = events(answer), events(other)
         await told(said)
+        await told(heard_by_other)
+        Revoked.credentials.add("Bearer ada")
         server.view.sockets.revoked(None)
 
-        assert [event async for event in said] == []
+        assert await told(said) == {"code": "UNAUTHENTICATED"}
+        assert await anext(said) == COMPLETE
+        the_board().post("still here")
+        assert await told(heard_by_other) == "still here"
+
+
+async def test_a_credential_that_is_revoked_while_the_request_still_comes_starts_no_stream_that_lasts(
+    server: Server,
+) -> None:
+    body = orjson.dumps({"query": NOTICES})
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = "POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\nAccept: text/event-stream\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:5])
+    await asyncio.sleep(0.1)
+    Revoked.credentials.add("Bearer admin")
+    server.view.sockets.revoked(CREDENTIAL)
+    writer.write(body[5:])
+    async with asyncio.timeout(GUARD_S):
+        said = await reader.readuntil(b"event: complete")
+    writer.close()
+
+    assert b"UNAUTHENTICATED" in said
 
 
 async def test_a_stream_that_waits_holds_two_tasks_at_most(server: Server) -> None:
