@@ -4,6 +4,8 @@ One task looks after all of them, and after each only when its time has come.
 """
 
 import asyncio
+import math
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -36,7 +38,7 @@ class Terms:
     """For all connections of this process. None is without a limit.
 
     `ping_s`: between two pings of the server's; who says nothing for two of them is gone. `idle_s`: without an
-    operation. `lifetime_s`: of any socket, a tenth more or less, so that not all come again at once.
+    operation. `lifetime_s`: of any connection, a tenth more or less, so that not all come again at once.
     """
 
     connections_per_caller: int | None = 10_000
@@ -47,6 +49,9 @@ class Terms:
     ping_s: float | None = 30.0
     idle_s: float | None = None
     lifetime_s: float | None = None
+
+    def ends(self, begun: float) -> float:
+        return math.inf if self.lifetime_s is None else begun + self.lifetime_s * random.uniform(0.9, 1.1)
 
 
 @dataclass(frozen=True, slots=True)

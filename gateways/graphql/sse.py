@@ -62,7 +62,9 @@ class Stream:
         self._seat: Seat | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._expires = view.expires(actor)
-        self._beats = time.monotonic() + HEARTBEAT_S
+        now = time.monotonic()
+        self._beats = now + HEARTBEAT_S
+        self._ends = view.sockets.terms.ends(now)
 
     async def run(
         self, call: Call, context: Forkable, kinds: frozenset[str], after: str | None, receive: Receive
@@ -107,11 +109,14 @@ class Stream:
         if now >= self._expires:
             self._refuse(EXPIRED)
             return math.inf
+        if now >= self._ends:
+            self.stop()
+            return math.inf
         if now >= self._beats:
             self._beats = now + HEARTBEAT_S
             if self._outbox.is_idle:
                 self._outbox.say(_COMMENT)
-        return min(self._beats, self._expires)
+        return min(self._beats, self._expires, self._ends)
 
     def revoked(self) -> None:
         self._refuse(REVOKED)

@@ -197,7 +197,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         self._ping_at = math.inf if terms.ping_s is None else now + terms.ping_s * random.uniform(0.5, 1)
         self._unanswered = 0
         self._answers = False
-        self._ends = math.inf if terms.lifetime_s is None else now + terms.lifetime_s * random.uniform(0.9, 1.1)
+        self._ends = terms.ends(now)
         self._expires = math.inf
         self._is_warned = False
         self._is_admitted = False

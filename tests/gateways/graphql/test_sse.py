@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from domain.errors import Unavailable
-from gateways.graphql import Answer, Engine, sse
+from gateways.graphql import Answer, Engine, Terms, sse
 from tests.gateways.graphql.conftest import (
     CREDENTIAL,
     GUARD_S,
@@ -320,6 +320,14 @@ async def test_a_credential_that_is_revoked_while_the_request_still_comes_starts
     writer.close()
 
     assert b"UNAUTHENTICATED" in said
+
+
+async def test_no_stream_lives_for_ever_where_none_is_to_and_its_reader_comes_again() -> None:
+    async with serving(Engine(a_schema()), terms=Terms(lifetime_s=0.3)) as server, stream(server, NOTICES) as answer:
+        said = events(answer)
+
+        assert await told(said) == "so far 0"
+        assert [event async for event in said] == []
 
 
 async def test_a_stream_that_waits_holds_two_tasks_at_most(server: Server) -> None:
