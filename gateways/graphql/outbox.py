@@ -33,7 +33,8 @@ class Gone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of what may wait: so many messages that are no reading, and so many bytes in all."""
+    """Of what may wait: so many messages that are no reading, and so many bytes in all. What is no result always fits,
+    but leaves less for what is."""
 
     facts: int = 256
     size_bytes: int = 1024 * 1024
@@ -148,10 +149,13 @@ class Waiting:
 
     def say(self, frame: Frame) -> None:
         self._entries.append(_Waits(None, frame))
+        self.size_bytes += len(frame)
 
     def take(self) -> tuple[Line | None, Any]:
         entry = self._entries.popleft()
-        if entry.line is not None:
+        if entry.line is None:
+            self.size_bytes -= len(entry.item)
+        else:
             self._uncount(entry)
         return entry.line, entry.item
 

@@ -245,6 +245,18 @@ async def test_closing_sends_nothing_more_and_leaves_no_task(reader: Reader, out
     assert (reader.got, asyncio.all_tasks()) == ([], before)
 
 
+async def test_who_reads_none_of_what_they_are_answered_is_asked_for_no_more(reader: Reader, outbox: Outbox) -> None:
+    outbox.say("first")
+    for _ in range(10):
+        outbox.say("an error of 30 characters or so")
+    asked = asyncio.create_task(outbox.room())
+    await asyncio.sleep(0.01)
+    assert not asked.done()
+
+    await read_all(reader, outbox)
+    await asked
+
+
 async def test_the_reader_who_is_asked_for_no_more_is_asked_again_later(reader: Reader, outbox: Outbox) -> None:
     one = Subject("a", outbox)
     await outbox.room()
@@ -284,6 +296,7 @@ async def test_events_stand_in_the_order_of_numbers_and_not_of_letters() -> None
     st.lists(
         st.one_of(
             st.tuples(st.just("push"), st.integers(0, 1), st.one_of(st.none(), st.sampled_from("xyz"))),
+            st.tuples(st.just("say"), st.none(), st.none()),
             st.tuples(st.just("take"), st.none(), st.none()),
             st.tuples(st.just("drop"), st.integers(0, 1), st.none()),
         ),
@@ -304,7 +317,11 @@ async def test_what_waits_is_counted_right_and_within_bounds(steps: list[tuple[s
                 size = sum(map(len, expected.values())) - len(expected.get(at, b"")) + item.size_bytes
                 assert size > 60 or (key is None and facts == 5)
         elif step == "take" and waiting:
-            assert waiting.take()[1].payload == expected.pop(next(iter(expected)))
+            taken = waiting.take()[1]
+            assert (taken.payload if isinstance(taken, Item) else taken) == expected.pop(next(iter(expected)))
+        elif step == "say":
+            waiting.say(b"pong")
+            expected["said", number] = b"pong"
         elif step == "drop":
             waiting.drop(lines[line])
             expected = {at: sent for at, sent in expected.items() if _line_of(at, steps, lines) != lines[line]}
