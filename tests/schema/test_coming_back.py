@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 
-from domain.actor import Role
+from domain.actor import Permission, Role
 from domain.bus import Bus, Message
 from domain.events import Envelope
 from domain.stations import StationRegistered, StationStatus
@@ -240,6 +241,8 @@ def test_who_shares_news_is_nobody_in_particular(acme: Tester, rival: Tester) ->
     assert shared.scope == ours.scope
     assert ours.fork().scope == ours.scope
     assert context(acme.workplace, acme.acting_as(Role.VIEWER)).scope != ours.scope
+    narrower = replace(acme.actor, scopes=frozenset({Permission.VIEW}))
+    assert context(acme.workplace, narrower).scope != ours.scope
     assert context(rival.workplace, rival.actor).scope != ours.scope
     assert context(acme.workplace, None).scope is None
 

@@ -21,6 +21,7 @@ from tests.gateways.graphql.conftest import (
     send,
     serving,
     subscribe,
+    the_board,
     until,
 )
 
@@ -275,6 +276,26 @@ async def test_what_is_shared_is_counted(server: Server) -> None:
             await received(socket)
         assert [counted(name) for name in ("groups", "members")] == [before[0] + 1, before[1] + 3]
     await until(lambda: [counted(name) for name in ("groups", "members")] == before[:2])
+
+
+async def test_what_is_told_is_counted_and_how_long_that_took(server: Server) -> None:
+    names = ("items_total", "deliveries_total", "replayed_total", "lag_seconds_count")
+    before = [counted(name) for name in names]
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(server.acknowledged(ADA)) for _ in range(3)]
+        for socket in sockets:
+            await subscribe(socket, "subscription { notices { text } }")
+            await received(socket)
+        first = the_board().post("to three")
+        the_board().post("and again")
+        for socket in sockets:
+            await received(socket), await received(socket)
+        late = await stack.enter_async_context(server.acknowledged(ADA))
+        await subscribe(late, f'subscription {{ notices(after: "{first}") {{ text }} }}')
+        await received(late)
+
+    items = 3 + 2 + 1  # three looks, two events for however many, one replayed
+    assert [counted(name) - count for name, count in zip(names, before, strict=True)] == [items, 6, 1, 2]
 
 
 async def test_one_task_looks_after_all_of_them_and_none_after_nobody() -> None:
