@@ -128,7 +128,7 @@ async def charge_2(station: Strict, uid: str) -> None:
         )
 
 
-CHARGES = {"ocpp1.6": charge_16, "ocpp2.0.1": charge_2}
+CHARGES = {"ocpp1.6": charge_16, "ocpp2.0.1": charge_2, "ocpp2.1": charge_2}
 ANSWERS = {
     "Reset": {"status": "Accepted"},
     "UnlockConnector": {"status": "Unlocked"},
@@ -143,7 +143,6 @@ ORDERS = {
     "UnlockConnector": "unlockConnector: {evseNumber: 1}",
     "Reset": "reset: {type: SOFT}",
 }
-START = {"ocpp1.6": "RemoteStartTransaction", "ocpp2.0.1": "RequestStartTransaction"}
 
 
 @pytest.mark.usefixtures("node_modules")
@@ -161,7 +160,8 @@ async def test_a_strict_station_charges_and_obeys_and_has_nothing_to_complain_of
             await talker.until_it_tells(protocol=protocol)
             await CHARGES[protocol](station, uid)
             seen = await operator.station(identity, "id status")
-            for action, command in {**ORDERS, START[protocol]: f'remoteStart: {{tokenUid: "{uid}"}}'}.items():
+            start = "RemoteStartTransaction" if protocol == "ocpp1.6" else "RequestStartTransaction"
+            for action, command in {**ORDERS, start: f'remoteStart: {{tokenUid: "{uid}"}}'}.items():
                 order = (
                     f"mutation ($id: ID!) {{ sendCommand(stationId: $id, command: {{{command}}}) {{ status error }} }}"
                 )
