@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ class Server:
     pid: int
     data_dir: Path
     secret: str = ""
+    end: Callable[[], object] = lambda: None
+    """Before the block that it runs in does."""
 
     @property
     def graphql(self) -> str:
@@ -74,7 +76,7 @@ def server(
         assert process.stdout is not None
         line = process.stdout.readline()
         assert "serves on" in line, line
-        found = Server(int(line.rpartition(":")[2]), process.pid, data_dir)
+        found = Server(int(line.rpartition(":")[2]), process.pid, data_dir, end=lambda: _end(process))
         os.sched_setaffinity(
             process.pid, {SERVER_CORE}
         )  # the worker alone: PostgreSQL and Valkey run where there is room
@@ -87,8 +89,12 @@ def server(
         yield found
     finally:
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
-        process.terminate()
-        process.wait(60)
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    process.wait(60)
 
 
 @contextmanager
@@ -106,7 +112,22 @@ def echo_server() -> Iterator[Server]:
         "uvicorn.Server(uvicorn.Config(Starlette(routes=[WebSocketRoute('/ocpp/bench/{i}', echo)]), loop='uvloop',"
         " ws='websockets-sansio', ws_per_message_deflate=False, log_level='error')).run(sockets=[s])\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with _other("-c", code) as running:
+        yield running
+
+
+@contextmanager
+def bare_server() -> Iterator[Server]:
+    """`bench.bare`."""
+    _open_files()
+    with _other("-m", "bench.bare") as running:
+        yield running
+
+
+@contextmanager
+def _other(*program: str) -> Iterator[Server]:
+    """A program of Python's that prints its port."""
+    process = subprocess.Popen([sys.executable, *program], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())

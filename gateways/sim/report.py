@@ -27,6 +27,8 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class StationReport:
+    """`waits_s` is how long the latest answers took to come."""
+
     identity: str
     version: str
     boots: int
@@ -36,6 +38,7 @@ class StationReport:
     undelivered: int
     error_count: int
     errors: tuple[str, ...]
+    waits_s: tuple[float, ...]
     sessions: tuple[SessionReport, ...]
 
 
@@ -82,5 +85,6 @@ def of_station(charger: Charger) -> StationReport:
         undelivered=len(charger.outbox),
         error_count=traffic.error_count,
         errors=tuple(traffic.errors),
+        waits_s=tuple(traffic.waits_s),
         sessions=tuple(of_session(session) for session in charger.sessions),
     )

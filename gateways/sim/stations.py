@@ -43,6 +43,7 @@ async def run_stations(
     faults: Collection[str] = (),
     stop: asyncio.Event | None = None,
     finish: bool = False,
+    finish_within_s: float = FINISH_S,
 ) -> Report:
     """Runs until `stop` is set. Then the sockets just go away, as those of a process that is ended; with `finish` all
     charges are stopped and told first. `busy_share` is how much of the time connectors charge; `faults` are names of
@@ -71,7 +72,7 @@ async def run_stations(
     try:
         await (stop or asyncio.Event()).wait()
         if finish:
-            await asyncio.gather(*(power.finish(charger, within_s=FINISH_S) for charger in chargers))
+            await asyncio.gather(*(power.finish(charger, within_s=finish_within_s) for charger in chargers))
     finally:
         for run in runs:
             run.cancel()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ Payload = dict[str, Any]
 ANSWER_TIMEOUT_S = 30.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 20.0
 KEPT_ERRORS = 200
+KEPT_WAITS = 1_000
 
 
 def moment(at: datetime) -> str:
@@ -67,6 +69,7 @@ class Traffic:
     connects: int = 0
     error_count: int = 0
     errors: list[str] = field(default_factory=list)
+    waits_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_WAITS))  # the latest, from call to answer
 
     def fail(self, error: str) -> None:
         self.error_count += 1
@@ -145,8 +148,11 @@ class Link:
             self._waiting = (message_id, answered)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    sent_s = asyncio.get_running_loop().time()
                     await self._send(self._socket, [CALL, message_id, action, payload])
-                    return await answered
+                    answer = await answered
+                    self.traffic.waits_s.append(asyncio.get_running_loop().time() - sent_s)
+                    return answer
             except TimeoutError:
                 self.traffic.fail(f"{action}: no answer")
                 raise NoAnswer(action) from None
