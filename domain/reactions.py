@@ -26,13 +26,21 @@ class Later:
 REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     # a station that lost power sends its stop after the boot: give it time before inferring one
     stations.StationDeleted: [commands.hang_up],
-    stations.StationBooted: [Later(sessions.interrupt_unheard, timedelta(minutes=5))],
+    stations.StationBooted: [
+        Later(sessions.interrupt_unheard, timedelta(minutes=5)),
+        Later(commands.wake, timedelta(seconds=1)),  # behind the answer to the boot
+    ],
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],
 }
 
 # What no event tells of, looked after for every tenant now and then.
-SWEEPS: list[Sweep] = [commands.expire_overdue, stations.forget_lost, sessions.interrupt_forgotten]
+SWEEPS: list[Sweep] = [
+    commands.expire_overdue,
+    commands.wake_waiting,
+    stations.forget_lost,
+    sessions.interrupt_forgotten,
+]
 
 
 def name_of(reaction: Reaction) -> str:

@@ -1,12 +1,20 @@
 """From what a client wrote to what the domain takes."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
 
 from domain.errors import Invalid
+
+QueueFor = Annotated[
+    int | None,
+    strawberry.argument(
+        description="Seconds for which the order waits for a station that is not there (QUEUED), at most 604800; null: "
+        "it does not wait."
+    ),
+]
 
 
 def row_id(given: strawberry.ID, argument: str = "id") -> UUID:

@@ -13,16 +13,17 @@ from domain.bus import Message, Topic
 from domain.commands import Command, CommandKind, CommandStatus
 from domain.errors import Invalid
 from domain.events import Envelope
+from domain.page import FIRST_DEFAULT, Page, PageRequest
 from domain.work import Work
-from resolvers.arguments import changes, optional_id, row_id
+from resolvers.arguments import QueueFor, changes, optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
 
 strawberry.enum(CommandKind, description="What a station may be ordered to do.")
 strawberry.enum(
     CommandStatus,
-    description="ACCEPTED and REJECTED are the station's word; TIMEOUT and FAILED (not delivered, or no sense in the "
-    "answer) are ours.",
+    description="QUEUED: it waits. SENT: it is on its way. ACCEPTED and REJECTED are the station's word; TIMEOUT and "
+    "FAILED (not delivered, or no sense in the answer) are ours; CANCELLED is its caller's.",
 )
 
 
@@ -109,26 +110,66 @@ class StationCommand:
     remote_stop: Maybe[RemoteStopInput]
 
 
-async def send(info: Info, station_id: strawberry.ID, command: StationCommand) -> Command:
-    """Answers when the station has, or at the deadline."""
+@strawberry.input(description="Which orders; all that is given must hold.")
+class CommandFilter:
+    station_id: strawberry.ID | None = None
+    status: list[CommandStatus] | None = strawberry.field(default=None, description="One of these.")
+    kind: list[CommandKind] | None = strawberry.field(default=None, description="One of these.")
+
+
+async def send(info: Info, station_id: strawberry.ID, command: StationCommand, queue_for_s: QueueFor = None) -> Command:
+    """Answers when the station has, or at the deadline; at once where the order has to wait."""
     async with info.context.write() as work:
-        requested = await _requested(work, row_id(station_id, "stationId"), command)
+        requested = await _requested(work, row_id(station_id, "stationId"), command, queue_for_s)
     return await commands.deliver(info.context.workplace, info.context.caller, requested)
 
 
-async def _requested(work: Work, station_id: UUID, command: StationCommand) -> Command:
+async def cancel(info: Info, command_id: strawberry.ID) -> Command:
+    return await commands.cancel(
+        info.context.workplace, info.context.caller, command_id=row_id(command_id, "commandId")
+    )
+
+
+async def by_id(info: Info, id: strawberry.ID) -> Command:
+    async with info.context.read() as work:
+        return await commands.by_id(work, row_id(id))
+
+
+async def listed(
+    info: Info, filter: CommandFilter | None = None, first: int = FIRST_DEFAULT, after: str | None = None
+) -> Page[Command]:
+    wanted = filter or CommandFilter()
+    async with info.context.read() as work:
+        return await commands.listed(
+            work,
+            PageRequest(first, after),
+            station_id=optional_id(wanted.station_id, "filter.stationId"),
+            status=wanted.status,
+            kind=wanted.kind,
+        )
+
+
+async def _requested(work: Work, station_id: UUID, command: StationCommand, queue_for_s: int | None) -> Command:
     ((name, order),) = changes(command).items()
     if isinstance(order, RemoteStartInput):
         return await sessions.request_start(
-            work, station_id=station_id, token_uid=order.token_uid, evse_number=order.evse_number
+            work,
+            station_id=station_id,
+            token_uid=order.token_uid,
+            evse_number=order.evse_number,
+            queue_for_s=queue_for_s,
         )
     if isinstance(order, RemoteStopInput):
         session = await sessions.by_id(work, row_id(order.session_id, "command.remoteStop.sessionId"))
         if session.station_id != station_id:
             raise Invalid("the session is at another station", field="command.remoteStop.sessionId")
-        return await sessions.request_stop(work, session_id=session.id)
+        return await sessions.request_stop(work, session_id=session.id, queue_for_s=queue_for_s)
     return await commands.request(
-        work, station_id=station_id, kind=CommandKind(name.upper()), arguments=_arguments(order)
+        work,
+        station_id=station_id,
+        kind=CommandKind(name.upper()),
+        arguments=_arguments(order),
+        queue_for_s=queue_for_s,
     )
 
 

@@ -13,7 +13,7 @@ from domain.events import Envelope, Event
 from domain.page import FIRST_DEFAULT, Page, PageRequest
 from domain.sessions import OrphanKind, Session, SessionOrphan, SessionStatus, SignedValue
 from domain.work import Work
-from resolvers.arguments import optional_id, row_id
+from resolvers.arguments import QueueFor, optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
 from resolvers.pages import every_page, in_parts
@@ -139,22 +139,23 @@ async def dismiss_orphan(info: Info, orphan_id: strawberry.ID) -> SessionOrphan:
         return await sessions.dismiss_orphan(work, orphan_id=row_id(orphan_id, "orphanId"))
 
 
-async def start(info: Info, input: StartSessionInput) -> commands.Command:
-    """Answers when the station has, or at the deadline."""
+async def start(info: Info, input: StartSessionInput, queue_for_s: QueueFor = None) -> commands.Command:
+    """Answers when the station has, or at the deadline; at once where the order has to wait."""
     async with info.context.write() as work:
         command = await sessions.request_start(
             work,
             station_id=row_id(input.station_id, "input.stationId"),
             token_uid=input.token_uid,
             evse_number=input.evse_number,
+            queue_for_s=queue_for_s,
         )
     return await commands.deliver(info.context.workplace, info.context.caller, command)
 
 
-async def stop(info: Info, session_id: strawberry.ID) -> commands.Command:
-    """Answers when the station has, or at the deadline."""
+async def stop(info: Info, session_id: strawberry.ID, queue_for_s: QueueFor = None) -> commands.Command:
+    """Answers when the station has, or at the deadline; at once where the order has to wait."""
     async with info.context.write() as work:
-        command = await sessions.request_stop(work, session_id=row_id(session_id, "sessionId"))
+        command = await sessions.request_stop(work, session_id=row_id(session_id, "sessionId"), queue_for_s=queue_for_s)
     return await commands.deliver(info.context.workplace, info.context.caller, command)
 
 

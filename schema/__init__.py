@@ -9,7 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
 from resolvers.context import Context
-from schema.commands import CommandMutation, CommandSubscription
+from schema.commands import CommandMutation, CommandQuery, CommandSubscription
 from schema.credentials import CredentialMutation, CredentialQuery
 from schema.errors import show
 from schema.history import HistoryQuery
@@ -30,6 +30,7 @@ class Query(
     LocationQuery,
     PointQuery,
     HistoryQuery,
+    CommandQuery,
     CredentialQuery,
     UserQuery,
 ):

@@ -109,10 +109,14 @@ class SessionQuery:
 @strawberry.type
 class SessionMutation:
     start_session: Command | None = answer(
-        door.start, "Order a station to begin a charge. Answers when the station has, or at the deadline."
+        door.start,
+        "Order a station to begin a charge. Answers when the station has, or at the deadline; with `queueForS` at once "
+        "where it has to wait.",
     )
     stop_session: Command | None = answer(
-        door.stop, "Order a station to end a charge. Answers when the station has, or at the deadline."
+        door.stop,
+        "Order a station to end a charge. Answers when the station has, or at the deadline; with `queueForS` at once "
+        "where it has to wait.",
     )
     assign_session_orphan: SessionOrphan | None = answer(
         door.assign_orphan,

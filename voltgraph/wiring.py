@@ -2,25 +2,36 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
+from uuid import UUID
 
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
+from domain.actor import system
 from domain.bus import Bus
-from domain.commands import CommandKind, CommandRules, Outcome, StationLink
+from domain.commands import (
+    CommandKind,
+    CommandRules,
+    CommandStatus,
+    Miss,
+    Outcome,
+    StationLink,
+    finish_deliveries,
+    start_delivering,
+)
 from domain.credentials import SecretKey
-from domain.errors import Unavailable
 from domain.points import HistoryStore, Latest
 from domain.sessions import SessionRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
-from gateways.ocpp import Attendance, Endpoint, HouseGate, OcppVersion, Sockets, carry_out, v16, v21, v201
+from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, OcppVersion, Sockets, v16, v21, v201
 from gateways.redis import (
     ClusterLink,
+    Holder,
     Keeping,
     Order,
     RedisAnswers,
@@ -50,6 +61,42 @@ class ServerKey(SecretKey):
 
 _PACKAGES: tuple[OcppVersion, ...] = (v16, v201, v21)
 OCPP = {package.VERSION: package for package in _PACKAGES}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk(Holder):
+    """What is asked of this process for the stations whose sockets it holds."""
+
+    workplace: Workplace
+    sockets: Sockets
+    attendance: Attendance
+    carrier: Carrier = field(default_factory=Carrier)
+
+    async def carry_out(self, order: Order) -> Outcome:
+        socket = self.sockets.get(order.tenant_id, order.station_id)
+        if socket is None:
+            return Outcome(CommandStatus.FAILED, None, "the station is not connected", Miss.UNHEARD)
+        return await self.carrier.carry_out(
+            socket,
+            OCPP[socket.version],
+            command_id=order.command_id,
+            kind=CommandKind(order.kind),
+            arguments=order.arguments,
+            timeout_s=order.timeout_s,
+            send_within_s=order.send_within_s,
+        )
+
+    async def recall(self, command_id: UUID) -> bool:
+        return self.carrier.recall(command_id)
+
+    async def deliver_waiting(self, tenant_id: UUID, station_id: UUID) -> None:
+        start_delivering(self.workplace, system(tenant_id, "commands"), station_id=station_id)
+
+    async def evict(self, tenant_id: UUID, station_id: UUID, holder: str) -> None:
+        await self.attendance.evicted(tenant_id, station_id, holder)
+
+    async def hang_up(self, tenant_id: UUID, station_id: UUID) -> None:
+        await self.sockets.close(tenant_id, station_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +190,14 @@ class House:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Takes orders for its sockets, keeps their leases, runs the outbox, remembers callers."""
-        await self.link.serve(self._carry_out, self.attendance.evicted, self.stations.sockets.close)
+        await self.link.serve(Desk(self.workplace, self.stations.sockets, self.attendance))
         async with self.attendance.kept(), self.relay.running(), self.door.kept():
             yield
 
     async def drain(self) -> None:
         """Answers what was received, then closes every station's socket: what is acknowledged is kept."""
         await self.stations.sockets.shutdown(over_s=2.0)
-
-    async def _carry_out(self, order: Order) -> Outcome:
-        socket = self.stations.sockets.get(order.tenant_id, order.station_id)
-        if socket is None:
-            raise Unavailable("the station is not connected")
-        return await carry_out(
-            socket,
-            OCPP[socket.version],
-            kind=CommandKind(order.kind),
-            arguments=order.arguments,
-            timeout_s=order.timeout_s,
-        )
+        await finish_deliveries(2.0)
 
 
 def _purse(settings: Settings, redis: Redis) -> Purse | None:

@@ -1,19 +1,32 @@
 """Orders to equipment and what became of them."""
 
 from domain.commands.configuring import configure as configure
+from domain.commands.delivering import cancel as cancel
+from domain.commands.delivering import deliver as deliver
+from domain.commands.delivering import deliver_waiting as deliver_waiting
+from domain.commands.delivering import finish_deliveries as finish_deliveries
+from domain.commands.delivering import start_delivering as start_delivering
 from domain.commands.events import CommandChanged as CommandChanged
+from domain.commands.link import CALLED_OFF as CALLED_OFF
+from domain.commands.link import Miss as Miss
 from domain.commands.link import Outcome as Outcome
 from domain.commands.link import StationLink as StationLink
+from domain.commands.link import Unheard as Unheard
 from domain.commands.models import Command as Command
 from domain.commands.models import CommandKind as CommandKind
 from domain.commands.models import CommandStatus as CommandStatus
+from domain.commands.models import Priority as Priority
 from domain.commands.queries import by_id as by_id
 from domain.commands.queries import by_ids as by_ids
+from domain.commands.queries import listed as listed
 from domain.commands.queries import matching_remote_start as matching_remote_start
 from domain.commands.queries import unfinished as unfinished
+from domain.commands.queueing import expire_overdue as expire_overdue
+from domain.commands.queueing import take as take
+from domain.commands.queueing import wake as wake
+from domain.commands.queueing import wake_waiting as wake_waiting
 from domain.commands.rules import CommandRules as CommandRules
 from domain.commands.service import complete as complete
-from domain.commands.service import deliver as deliver
-from domain.commands.service import expire_overdue as expire_overdue
 from domain.commands.service import hang_up as hang_up
 from domain.commands.service import request as request
+from domain.commands.traits import traits_of as traits_of

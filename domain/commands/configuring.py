@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from domain.actor import Actor
+from domain.commands.delivering import deliver
 from domain.commands.models import Command, CommandKind, CommandStatus
-from domain.commands.service import deliver, request
+from domain.commands.service import request
 from domain.errors import Conflict, Invalid
 from domain.stations import Station
 from domain.work import Workplace

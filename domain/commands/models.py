@@ -1,5 +1,5 @@
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,15 @@ class CommandKind(StrEnum):
     CHANGE_CONFIGURATION = "CHANGE_CONFIGURATION"
     REMOTE_START = "REMOTE_START"
     REMOTE_STOP = "REMOTE_STOP"
+
+
+class Priority(IntEnum):
+    """Order among what waits for a station; smaller goes first."""
+
+    STOP = 0
+    START = 1
+    ROUTINE = 2
+    DIAGNOSTICS = 3
 
 
 class CommandStatus(StrEnum):
@@ -44,7 +53,11 @@ def is_secret(key: str) -> bool:
 
 
 class Command(Record, table=True):
-    """An order to a station and what became of it. When it has ended, `arguments` no longer hold a password."""
+    """An order to a station and what became of it. When it has ended, `arguments` no longer hold a password.
+
+    With `expires_at` it waits until then for a station that is not there. `attempts` counts how often the station may
+    have heard it; `next_attempt_at` is when it is due again, None as soon as the station is there.
+    """
 
     station_id: UUID
     kind: CommandKind = Field(sa_type=enum_type(CommandKind))
@@ -53,10 +66,19 @@ class Command(Record, table=True):
     result: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     error: str | None = None
     actor: str
+    priority: int = Priority.ROUTINE
+    attempts: int = 0
     deadline_at: datetime = Field(sa_type=TIMESTAMP)
+    expires_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    next_attempt_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     sent_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     remote_start_number: int | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is one for a station that may have to come first."""
+        return self.expires_at is not None
 
     @property
     def shown_arguments(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.commands.models import Command, CommandKind, CommandStatus
+from domain.page import Page, PageRequest, page
 from domain.work import Work
 
 # OCPP 1.6 has no id to recognize a remote start by: the same station and token within ConnectionTimeOut, generously
@@ -21,6 +22,26 @@ async def by_id(work: Work, command_id: UUID) -> Command:
 async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Command]:
     work.require(Permission.VIEW)
     return (await work.session.exec(select(Command).where(col(Command.id).in_(ids)))).all()
+
+
+async def listed(
+    work: Work,
+    request: PageRequest,
+    *,
+    station_id: UUID | None = None,
+    status: Sequence[CommandStatus] | None = None,
+    kind: Sequence[CommandKind] | None = None,
+) -> Page[Command]:
+    """Orders, newest first."""
+    work.require(Permission.VIEW)
+    query = select(Command)
+    if station_id is not None:
+        query = query.where(Command.station_id == station_id)
+    if status:
+        query = query.where(col(Command.status).in_(set(status)))
+    if kind:
+        query = query.where(col(Command.kind).in_(set(kind)))
+    return await page(work, query, request, at=col(Command.created_at), row_id=col(Command.id))
 
 
 async def unfinished(work: Work) -> Sequence[Command]:
@@ -55,7 +76,7 @@ async def matching_remote_start(
     else:
         chosen = col(Command.arguments)["evse_number"].astext
         query = query.where(
-            Command.created_at >= at - _REMEMBERED,
+            func.coalesce(Command.sent_at, Command.created_at) >= at - _REMEMBERED,
             func.lower(col(Command.arguments)["token_uid"].astext) == (token_uid or "").strip().lower(),
             or_(chosen.is_(None), chosen == str(evse_number)),
         )

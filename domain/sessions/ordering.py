@@ -12,7 +12,9 @@ from domain.stations import Station
 from domain.work import Work
 
 
-async def request_start(work: Work, *, station_id: UUID, token_uid: str, evse_number: int | None = None) -> Command:
+async def request_start(
+    work: Work, *, station_id: UUID, token_uid: str, evse_number: int | None = None, queue_for_s: float | None = None
+) -> Command:
     """Without an EVSE the station chooses one. `commands.deliver` carries it out."""
     work.require(Permission.CONTROL)
     if evse_number is not None and evse_number < 1:
@@ -27,10 +29,11 @@ async def request_start(work: Work, *, station_id: UUID, token_uid: str, evse_nu
         station_id=station.id,
         kind=CommandKind.REMOTE_START,
         arguments={"token_uid": token.uid, "token_type": token.type, "evse_number": evse_number},
+        queue_for_s=queue_for_s,
     )
 
 
-async def request_stop(work: Work, *, session_id: UUID) -> Command:
+async def request_stop(work: Work, *, session_id: UUID, queue_for_s: float | None = None) -> Command:
     """Of a charge that goes on, as far as we know. `commands.deliver` carries it out."""
     work.require(Permission.CONTROL)
     session = await work.get(Session, session_id)
@@ -41,4 +44,5 @@ async def request_stop(work: Work, *, session_id: UUID) -> Command:
         station_id=session.station_id,
         kind=CommandKind.REMOTE_STOP,
         arguments={"transaction_id": session.transaction_id, "session_id": str(session.id)},
+        queue_for_s=queue_for_s,
     )

@@ -23,12 +23,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 from domain import errors
 from domain.actor import Actor
+from domain.commands import Priority
 from domain.work import Work, Workplace
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, MessageId, Payload, Version
@@ -78,15 +78,6 @@ class Limits:
     close_grace_s: float = 10.0  # for messages in flight when we close
 
 
-class Priority(IntEnum):
-    """Order among calls that wait for a station; smaller goes first."""
-
-    STOP = 0
-    START = 1
-    ROUTINE = 2
-    DIAGNOSTICS = 3
-
-
 class Refused(errors.Conflict):
     """The station answered with a CALLERROR, or with a result that cannot be used."""
 
@@ -114,12 +105,17 @@ class Line(Protocol):
         *,
         deadline_s: float = 30.0,
         priority: Priority | None = None,
+        send_within_s: float | None = None,
         on_sent: Callable[[], None] | None = None,
     ) -> Any:
         """Sends a dataclass of `ocpp.*.call`, answers with that of `call_result`.
 
+        After `send_within_s` it is not sent any more; `on_sent` is called as it goes on the wire. Leaving it early
+        takes the call out of the queue.
+
         Raises `Invalid` (the request breaks the standard), `LimitExceeded` (too many wait already), `TimedOut`,
-        `Unavailable` (the socket is gone) or `Refused`. Leaving it early takes the call out of the queue.
+        `Unavailable` (the socket is gone) or `Refused`. Where `details["on_wire"]` is False, the station cannot have
+        heard it.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Calls to a station: one outstanding, the others by priority, each until its deadline."""
 
 import asyncio
+import heapq
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,22 +10,25 @@ from uuid import uuid4
 
 import structlog
 
+from domain.commands import Priority
 from domain.errors import LimitExceeded, TimedOut, Unavailable
 from gateways.ocpp import frames
 from gateways.ocpp.frames import ErrorFrame, Payload, ResultFrame
-from gateways.ocpp.link import Priority
 
 log = structlog.get_logger()
 
 Answer = ResultFrame | ErrorFrame
 
-# Ending a charge comes before starting one, and both before everything else.
+# Ending a charge comes before starting one, and both before everything else; what does not stand here is ROUTINE.
 PRIORITIES: Final = {
     "RemoteStopTransaction": Priority.STOP,
     "RequestStopTransaction": Priority.STOP,
     "RemoteStartTransaction": Priority.START,
     "RequestStartTransaction": Priority.START,
     "UnlockConnector": Priority.START,
+    "CancelReservation": Priority.START,
+    "ReserveNow": Priority.START,
+    "CustomerInformation": Priority.DIAGNOSTICS,
     "GetDiagnostics": Priority.DIAGNOSTICS,
     "GetLog": Priority.DIAGNOSTICS,
     "GetBaseReport": Priority.DIAGNOSTICS,
@@ -40,16 +44,20 @@ class _Waiting:
     action: str = field(compare=False)
     payload: Payload = field(compare=False)
     deadline: float = field(compare=False)  # of the loop's clock
+    send_by: float = field(compare=False)
     on_sent: Callable[[], None] | None = field(compare=False)
-    answer: "asyncio.Future[Answer | None]" = field(compare=False)  # None: the socket is gone
+    answer: "asyncio.Future[Answer | None]" = field(compare=False)  # None: there will be none
     message_id: str = field(compare=False, default_factory=lambda: str(uuid4()))
-    given_up: bool = field(compare=False, default=False)
+    on_wire: bool = field(compare=False, default=False)
+    is_late: bool = field(compare=False, default=False)
 
 
 class Outbound:
     def __init__(self, send: Callable[[str], Awaitable[bool]], *, waiting: int) -> None:
         self._send = send
-        self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(waiting)
+        self._at_most = waiting
+        self._waiting: list[_Waiting] = []  # a heap of those that somebody waits for
+        self._called = asyncio.Event()
         self._numbers = itertools.count()
         self._outstanding: _Waiting | None = None
         self._closed = False
@@ -61,27 +69,30 @@ class Outbound:
         *,
         deadline_s: float,
         priority: Priority | None,
+        send_within_s: float | None,
         on_sent: Callable[[], None] | None,
     ) -> Answer:
+        """Errors of a call that was not on the wire say so: `details["on_wire"]`."""
         if self._closed:
-            raise Unavailable("the station is not connected")
+            raise Unavailable("the station is not connected", on_wire=False)
+        if len(self._waiting) >= self._at_most:
+            raise LimitExceeded("too many calls wait for this station")
         loop = asyncio.get_running_loop()
         rank = PRIORITIES.get(action, Priority.ROUTINE) if priority is None else priority
-        waiting = _Waiting(
-            rank, next(self._numbers), action, payload, loop.time() + deadline_s, on_sent, loop.create_future()
-        )
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise LimitExceeded("too many calls wait for this station") from None
+        deadline = loop.time() + deadline_s
+        send_by = deadline if send_within_s is None else min(deadline, loop.time() + send_within_s)
+        waiting = _Waiting(rank, next(self._numbers), action, payload, deadline, send_by, on_sent, loop.create_future())
+        heapq.heappush(self._waiting, waiting)
+        self._called.set()
         return await self._answer(waiting)
 
     async def run(self) -> None:
         """Sends one call after the other, for as long as the socket lives."""
         while True:
-            waiting = await self._queue.get()
-            if not waiting.given_up:
-                await self._send_and_wait(waiting)
+            while not self._waiting:
+                self._called.clear()
+                await self._called.wait()
+            await self._send_and_wait(heapq.heappop(self._waiting))
 
     def settle(self, answer: Answer) -> bool:
         """Hands an answer to the call it belongs to; False when nobody waits for it any more."""
@@ -94,9 +105,8 @@ class Outbound:
     def close(self) -> None:
         """Nobody waits any longer: neither the outstanding call nor those behind it."""
         self._closed = True
-        pending = [self._outstanding] if self._outstanding else []
-        while not self._queue.empty():
-            pending.append(self._queue.get_nowait())
+        pending = [*self._waiting, *([self._outstanding] if self._outstanding else [])]
+        self._waiting.clear()
         for waiting in pending:
             if not waiting.answer.done():
                 waiting.answer.set_result(None)
@@ -106,23 +116,46 @@ class Outbound:
             async with asyncio.timeout_at(waiting.deadline):
                 answer = await asyncio.shield(waiting.answer)
         except TimeoutError:
-            raise TimedOut(f"the station did not answer {waiting.action} in time") from None
+            raise _timed_out(waiting) from None
         finally:
-            waiting.given_up = True
+            self._give_up(waiting)
         if answer is None:
-            raise Unavailable("the station's connection was lost")
+            raise _timed_out(waiting) if waiting.is_late else _lost(waiting)
         return answer
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        """Whoever waited for it has gone: it keeps no place, unless it is on the wire."""
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            heapq.heapify(self._waiting)
 
     async def _send_and_wait(self, waiting: _Waiting) -> None:
         """A call that was sent keeps its place until it is answered or its deadline, whoever still waits for it."""
+        now = asyncio.get_running_loop().time
+        if now() >= waiting.send_by:
+            waiting.is_late = True
+            waiting.answer.set_result(None)
+            return
         self._outstanding = waiting
+        waiting.on_wire = True
         try:
-            if not await self._send(frames.call(waiting.message_id, waiting.action, waiting.payload)):
-                waiting.answer.set_result(None)
-                return
             if waiting.on_sent is not None:
                 waiting.on_sent()
-            patience_s = waiting.deadline - asyncio.get_running_loop().time()
-            await asyncio.wait({waiting.answer}, timeout=patience_s)
+            if not await self._send(frames.call(waiting.message_id, waiting.action, waiting.payload)):
+                waiting.on_wire = False
+                if not waiting.answer.done():
+                    waiting.answer.set_result(None)
+                return
+            await asyncio.wait({waiting.answer}, timeout=waiting.deadline - now())
         finally:
             self._outstanding = None
+
+
+def _timed_out(waiting: _Waiting) -> TimedOut:
+    if waiting.on_wire:
+        return TimedOut(f"the station did not answer {waiting.action} in time", on_wire=True)
+    return TimedOut(f"{waiting.action} could not be sent to the station in time", on_wire=False)
+
+
+def _lost(waiting: _Waiting) -> Unavailable:
+    return Unavailable("the station's connection was lost", on_wire=waiting.on_wire)

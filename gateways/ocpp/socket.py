@@ -14,13 +14,14 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from domain.commands import Priority
 from domain.errors import DomainError, Invalid, TimedOut
 from domain.work import Workplace
 from gateways.ocpp import frames
 from gateways.ocpp.answering import Answering, Received
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.frames import CallFrame, Code, ErrorFrame, Fault, Frame, ResultFrame, Unreadable, Version
-from gateways.ocpp.link import Admission, Handler, Limits, Line, Priority, Refused
+from gateways.ocpp.link import Admission, Handler, Limits, Line, Refused
 from gateways.ocpp.memory import AnswerMemory, StationKey
 from gateways.ocpp.outbound import Answer, Outbound
 from gateways.ocpp.pace import Pace
@@ -160,6 +161,7 @@ class StationSocket(Line):
         *,
         deadline_s: float = 30.0,
         priority: Priority | None = None,
+        send_within_s: float | None = None,
         on_sent: Callable[[], None] | None = None,
     ) -> Any:
         action = type(request).__name__
@@ -168,7 +170,12 @@ class StationSocket(Line):
         request_form.check(payload)
         try:
             answer = await self._outbound.call(
-                action, payload, deadline_s=deadline_s, priority=priority, on_sent=on_sent
+                action,
+                payload,
+                deadline_s=deadline_s,
+                priority=priority,
+                send_within_s=send_within_s,
+                on_sent=on_sent,
             )
             result = await self._understood(action, answer)
         except DomainError as error:

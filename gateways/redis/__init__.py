@@ -9,6 +9,7 @@ from gateways.redis.line import Patience as Patience
 from gateways.redis.line import connect as connect
 from gateways.redis.line import reachable as reachable
 from gateways.redis.link import ClusterLink as ClusterLink
+from gateways.redis.link import Holder as Holder
 from gateways.redis.link import Order as Order
 from gateways.redis.presence import RedisPresence as RedisPresence
 from gateways.redis.routing import Router as Router

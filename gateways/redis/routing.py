@@ -39,6 +39,10 @@ REFUSALS: dict[str, type[DomainError]] = {
 }
 
 
+class Gone(Unavailable):
+    """It is certain that nobody heard it: the process is not there any more."""
+
+
 class Router:
     """`async with Router(url) as router`, or `start` and `stop`. Survives the loss of its line to Redis."""
 
@@ -93,7 +97,8 @@ class Router:
         await self._listener.subscribe(channel)
 
     async def ask(self, holder_process: str, request: bytes, timeout_s: float) -> bytes:
-        """Raises `Unavailable` when nobody listens there, `TimedOut` at the deadline, or the handler's refusal."""
+        """Raises `Gone` when nobody listens there, `TimedOut` at the deadline, the handler's refusal, or `Unavailable`
+        when Redis is away: then it was heard or not."""
         request_id = uuid4().hex
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[request_id] = answer
@@ -107,13 +112,13 @@ class Router:
             del self._asked[request_id]
 
     async def tell(self, holder_process: str, message: bytes) -> None:
-        """Raises `Unavailable` when it is certain that nobody heard it; waits for no answer."""
+        """Raises `Gone`, or `Unavailable` when Redis is away; waits for no answer."""
         await self._send(holder_process, _frame([], message))
 
     async def _send(self, process_id: str, frame: bytes) -> None:
         (heard,) = await self._publisher.send([(_channel(process_id), frame)])
         if not heard:
-            raise Unavailable("the process that held it is gone", process=process_id)
+            raise Gone("the process that held it is gone", process=process_id)
 
     async def _hear(self, channel: str, frame: bytes) -> None:
         head, _, body = frame.partition(b"\n")

@@ -119,6 +119,11 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     ],
     "point": [(f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE)],
     "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
+    "commands": [
+        (f"commands {NODES}", EMPTY),
+        (f'commands(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
+    ],
+    "command": [('command(id: "{command}") { id }', GONE)],
     "credentials": [(f"credentials {NODES}", EMPTY)],
     "me": [("me { tenant { slug } }", "own")],
 }
@@ -139,6 +144,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
         ('sendCommand(stationId: "{station}", command: {remoteStop: {sessionId: "{session}"}}) { id }', GONE),
         (f'sendCommand(stationId: "{{station}}", command: {{remoteStart: {{tokenUid: "{CARD}"}}}}) {{ id }}', GONE),
     ],
+    "cancelCommand": [('cancelCommand(commandId: "{command}") { id }', GONE)],
     "startSession": [(f'startSession(input: {{stationId: "{{station}}", tokenUid: "{CARD}"}}) {{ id }}', GONE)],
     "stopSession": [('stopSession(sessionId: "{session}") { id }', GONE)],
     "assignSessionOrphan": [('assignSessionOrphan(orphanId: "{orphan}", sessionId: "{session}") { id }', GONE)],
@@ -305,6 +311,7 @@ async def everything(tester: Tester) -> Any:
           sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
           tokens {{ nodes {{ id uid status }} }}
           locations {{ nodes {{ id name }} }}
+          commands {{ nodes {{ id status completedAt }} }}
           credentials {{ nodes {{ id name revokedAt }} }}
           points {{ nodes {{ id address latest {{ value at }} }} }}
           history(points: ["{ADDRESS}"], {YEAR}) {{

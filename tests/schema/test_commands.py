@@ -7,7 +7,8 @@ import pytest
 from domain import commands, stations
 from domain.actor import Role
 from domain.commands import Command, CommandKind, CommandStatus, Outcome
-from tests.factories import a_station
+from tests.factories import a_station, a_token
+from tests.live import assert_live
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -15,6 +16,13 @@ pytestmark = pytest.mark.anyio
 ORDER = "id kind arguments status result error createdAt completedAt station { identity } session { id }"
 SEND = f"""
 mutation ($id: ID!, $command: StationCommand!) {{ sendCommand(stationId: $id, command: $command) {{ {ORDER} }} }}
+"""
+QUEUED = """
+mutation ($id: ID!, $command: StationCommand!, $for: Int) {
+  sendCommand(stationId: $id, command: $command, queueForS: $for) {
+    id status attempts nextAttemptAt createdAt expiresAt deadlineAt sentAt error
+  }
+}
 """
 UPDATES = "subscription ($id: ID) { commandUpdates(commandId: $id) { id status result error completedAt } }"
 
@@ -93,18 +101,107 @@ async def test_a_charge_is_stopped_at_its_own_station(acme: Tester) -> None:
 
 
 async def test_whoever_watches_sees_an_order_as_a_query_does(acme: Tester) -> None:
-    """No query asks for an order: the domain says what is true."""
     station = await a_station(acme)
     command = await requested(acme, station.id)
 
-    async with acme.subscribe(UPDATES, {"id": str(command.id)}) as items, asyncio.timeout(20):
-        assert (await anext(items))["commandUpdates"]["status"] == "QUEUED"
-        await completed(acme, command)
-        told = (await anext(items))["commandUpdates"]
-        async with acme.work(read_only=True) as work:
-            now = await commands.by_id(work, command.id)
+    seen = await assert_live(
+        acme,
+        (UPDATES, "commandUpdates"),
+        lambda: completed(acme, command),
+        ("query ($id: ID!) { command(id: $id) { id status result error completedAt } }", "command"),
+        variables={"id": str(command.id)},
+        snapshot=1,
+    )
 
-    assert (told["status"], told["result"], told["error"]) == (now.status, now.result, now.error)
+    assert [item["commandUpdates"]["status"] for item in seen] == ["QUEUED", "ACCEPTED"]
+
+
+async def test_an_order_for_a_station_that_is_not_there_waits_where_its_caller_says_so(acme: Tester) -> None:
+    station = await a_station(acme)
+    asked = {"id": str(station.id), "command": {"getConfiguration": {}}}
+
+    waiting = (await acme.gql(QUEUED, asked | {"for": 3_600}))["sendCommand"]
+    not_waiting = (await acme.gql(QUEUED, asked))["sendCommand"]
+
+    assert (waiting["status"], waiting["attempts"], waiting["error"]) == ("QUEUED", 0, None)
+    assert (waiting["sentAt"], waiting["nextAttemptAt"]) == (None, None)
+    assert waiting["deadlineAt"] == waiting["expiresAt"] > waiting["createdAt"]
+    assert (not_waiting["status"], not_waiting["expiresAt"]) == ("FAILED", None)
+    for wrong in (0, 604_801):
+        assert await acme.gql_errors(QUEUED, asked | {"for": wrong}) == ["INVALID"]
+
+
+async def test_a_charge_may_be_begun_and_ended_later_too(acme: Tester) -> None:
+    from tests.schema.test_sessions import a_charger
+
+    charger = await a_charger(acme)
+    session, token = await charger.start(), await a_token(acme)
+    start = "mutation ($i: StartSessionInput!) { startSession(input: $i, queueForS: 60) { kind status } }"
+    stop = "mutation ($id: ID!) { stopSession(sessionId: $id, queueForS: 60) { kind status } }"
+
+    begun = await acme.gql(start, {"i": {"stationId": str(charger.station_id), "tokenUid": token.uid}})
+    ended = await acme.gql(stop, {"id": str(session.id)})
+
+    assert begun == {"startSession": {"kind": "REMOTE_START", "status": "QUEUED"}}
+    assert ended == {"stopSession": {"kind": "REMOTE_STOP", "status": "QUEUED"}}
+
+
+async def test_whoever_watches_sees_an_order_called_off(acme: Tester) -> None:
+    station = await a_station(acme)
+    sent = await acme.gql(QUEUED, {"id": str(station.id), "command": {"reset": {}}, "for": 60})
+    id = sent["sendCommand"]["id"]
+    cancel = "mutation ($id: ID!) { cancelCommand(commandId: $id) { id status } }"
+
+    seen = await assert_live(
+        acme,
+        (UPDATES, "commandUpdates"),
+        lambda: acme.gql(cancel, {"id": id}),
+        ("query ($id: ID!) { command(id: $id) { id status result error completedAt } }", "command"),
+        variables={"id": id},
+        snapshot=1,
+    )
+
+    assert [item["commandUpdates"]["status"] for item in seen] == ["QUEUED", "CANCELLED"]
+    assert await acme.gql(cancel, {"id": id}) == {"cancelCommand": {"id": id, "status": "CANCELLED"}}
+    assert await acme.gql_errors(cancel, {"id": id}, role=Role.VIEWER) == ["FORBIDDEN"]
+
+
+async def test_what_has_ended_is_not_called_off(acme: Tester) -> None:
+    station = await a_station(acme)
+    command = await requested(acme, station.id)
+    await completed(acme, command)
+
+    cancel = "mutation ($id: ID!) { cancelCommand(commandId: $id) { id } }"
+    assert await acme.gql_errors(cancel, {"id": str(command.id)}) == ["CONFLICT"]
+
+
+async def test_orders_are_listed_newest_first_by_what_is_wanted(acme: Tester) -> None:
+    here, there = await a_station(acme), await a_station(acme)
+    first, second, elsewhere = [await requested(acme, station.id) for station in (here, here, there)]
+    await completed(acme, second)
+    listed = """
+    query ($filter: CommandFilter, $first: Int! = 50, $after: String) {
+      commands(filter: $filter, first: $first, after: $after) {
+        totalCount nodes { id } pageInfo { hasNextPage endCursor }
+      }
+    }
+    """
+
+    async def found(**wanted: Any) -> list[str]:
+        page = (await acme.gql(listed, {"filter": wanted}))["commands"]
+        assert page["totalCount"] == len(page["nodes"])
+        return [node["id"] for node in page["nodes"]]
+
+    newest, older, oldest = str(elsewhere.id), str(second.id), str(first.id)
+    assert await found() == [newest, older, oldest]
+    assert await found(stationId=str(here.id)) == [older, oldest]
+    assert await found(status=["QUEUED"]) == [newest, oldest]
+    assert await found(stationId=str(here.id), status=["ACCEPTED", "FAILED"], kind=["RESET"]) == [older]
+    assert await found(kind=["GET_CONFIGURATION"]) == []
+    page = (await acme.gql(listed, {"first": 2}))["commands"]
+    assert page["pageInfo"]["hasNextPage"]
+    rest = (await acme.gql(listed, {"after": page["pageInfo"]["endCursor"]}))["commands"]
+    assert [node["id"] for node in rest["nodes"]] == [oldest]
 
 
 async def test_all_orders_are_told_of_where_none_is_named(acme: Tester) -> None:

@@ -31,6 +31,8 @@ class Station(StationLink):
         self.answers = answers
         self.heard: list[dict[str, Any]] = []
         self.hung_up_on: list[UUID] = []
+        self.woken: list[UUID] = []
+        self.recallable: set[UUID] = set()
 
     async def deliver(
         self,
@@ -41,10 +43,17 @@ class Station(StationLink):
         kind: str,
         arguments: dict[str, Any],
         timeout_s: float,
+        send_within_s: float | None = None,
     ) -> Outcome:
         order = {"kind": kind, "arguments": arguments, "timeout_s": timeout_s, "command_id": command_id}
         self.heard.append(order)
         return await self.answers(order)
+
+    async def recall(self, *, tenant_id: UUID, station_id: UUID, command_id: UUID) -> bool:
+        return command_id in self.recallable
+
+    async def wake(self, *, tenant_id: UUID, station_id: UUID) -> None:
+        self.woken.append(station_id)
 
     async def hang_up(self, *, tenant_id: UUID, station_id: UUID) -> None:
         self.hung_up_on.append(station_id)
