@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     heartbeat_interval_s: int = Field(default=60, gt=0)
     station_lease_s: float = Field(default=60.0, gt=0)
     station_answers_s: float = Field(default=600.0, gt=0)
+    station_messages_per_s: float = Field(default=50.0, ge=0)
+    station_handshakes: int = Field(default=8, gt=0)
+    station_handshakes_waiting: int = Field(default=2_000, ge=0)
     session_forgotten_h: float = Field(default=24.0, ge=0, le=24 * 365)
 
     secret_key: SecretStr | None = Field(default=None, min_length=16)

@@ -28,7 +28,7 @@ from domain.sessions import SessionRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
-from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, OcppVersion, Sockets, v16, v21, v201
+from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, Limits, OcppVersion, Sockets, v16, v21, v201
 from gateways.redis import (
     ClusterLink,
     Holder,
@@ -167,6 +167,7 @@ class House:
                 packages=OCPP.values(),
                 sockets=sockets,
                 answers=answers,
+                limits=_limits(settings),
             )
             relay = Relay(
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
@@ -198,6 +199,15 @@ class House:
         """Answers what was received, then closes every station's socket: what is acknowledged is kept."""
         await self.stations.sockets.shutdown(over_s=2.0)
         await finish_deliveries(2.0)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        messages_per_s=settings.station_messages_per_s or None,
+        handshakes_at_once=settings.station_handshakes,
+        handshakes_waiting=settings.station_handshakes_waiting,
+        heartbeat_interval_s=max(Limits().heartbeat_interval_s, settings.heartbeat_interval_s),
+    )
 
 
 def _purse(settings: Settings, redis: Redis) -> Purse | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gateways.ocpp.memory import AnswerMemory, ProcessMemory
 from gateways.ocpp.registry import Sockets
 from gateways.ocpp.schemas import actions
 from gateways.ocpp.socket import StationSocket
+from gateways.ocpp.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -44,11 +46,8 @@ _STATUSES: Final = {
     "UNAVAILABLE": 503,
     "TIMEOUT": 503,
 }
-_HEADERS: Final = {
-    401: {"WWW-Authenticate": 'Basic realm="ocpp", charset="UTF-8"'},
-    429: {"Retry-After": "30"},
-    503: {"Retry-After": "10"},
-}
+_CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="ocpp", charset="UTF-8"'}
+_RETRY_AFTER_S: Final = {429: range(30, 61), 503: range(10, 31)}  # one of them, so that not all come back as one
 
 
 class Gate(Protocol):
@@ -102,6 +101,11 @@ class Endpoint:
         self._handlers = {package.VERSION: _checked(package) for package in packages}
         self._answers = answers or ProcessMemory()
         self._limits = limits or Limits()
+        self._turnstile = Turnstile(
+            at_once=self._limits.handshakes_at_once,
+            waiting=self._limits.handshakes_waiting,
+            patience_s=self._limits.handshake_patience_s,
+        )
         self._deviations = DeviationLog()
 
     @property
@@ -129,7 +133,8 @@ class Endpoint:
         version, subprotocol = self._negotiate(websocket.scope["subprotocols"])
         basic = _basic(websocket.headers.get("authorization"), identity)
         peer = websocket.client.host if websocket.client else ""
-        admission = await self._gate.admit(tenant_slug, identity, version, basic, peer)
+        async with self._turnstile.handshake():
+            admission = await self._gate.admit(tenant_slug, identity, version, basic, peer)
         return _Visitor(tenant_slug, identity, version, subprotocol), admission
 
     def _negotiate(self, offered: Sequence[str]) -> tuple[Version, str]:
@@ -152,6 +157,7 @@ class Endpoint:
             limits=self._limits,
             answers=self._answers,
             deviations=self._deviations,
+            turnstile=self._turnstile,
             seen=lambda: self._lifecycle.seen(admission),
         )
 
@@ -211,12 +217,18 @@ def _basic(header: str | None, identity: str) -> Basic | None:
     return user.decode("utf-8", "replace"), password
 
 
+def _headers(status: int) -> dict[str, str]:
+    if status in _RETRY_AFTER_S:
+        return {"Retry-After": str(random.choice(_RETRY_AFTER_S[status]))}
+    return _CHALLENGE if status == 401 else {}
+
+
 async def _deny(websocket: WebSocket, status: int, reason: str) -> None:
     DENIED.labels(str(status)).inc()
     peer = websocket.client.host if websocket.client else ""
     log.info("station denied", path=websocket.scope["path"], peer=peer, status=status, reason=reason)
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(PlainTextResponse(reason, status, headers=_HEADERS.get(status)))
+        await websocket.send_denial_response(PlainTextResponse(reason, status, headers=_headers(status)))
         await asyncio.sleep(0)  # uvicorn calls it an error of ours when we return before it has closed the connection
     else:
         await websocket.close()

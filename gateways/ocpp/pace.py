@@ -2,6 +2,29 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+
+
+class Haste:
+    """Whether anything urgent waits; it is on while there is."""
+
+    def __init__(self) -> None:
+        self._urgent = 0
+        self._on = asyncio.Event()
+
+    def more(self, *, urgent: bool) -> None:
+        if urgent:
+            self._urgent += 1
+            self._on.set()
+
+    def fewer(self, *, urgent: bool) -> None:
+        if urgent:
+            self._urgent -= 1
+            if self._urgent == 0:
+                self._on.clear()
+
+    async def begun(self) -> None:
+        await self._on.wait()
 
 
 class Pace:
@@ -13,16 +36,24 @@ class Pace:
         self._tokens = self._burst
         self._counted_at = self._clock()
 
-    async def wait(self) -> None:
+    async def wait(self, *, unless: Haste | None = None) -> None:
+        """With haste the token is owed all the same, but nobody waits for it."""
         wait_s = self.take()
-        if wait_s > 0:
+        if wait_s <= 0:
+            return
+        if unless is None:
             await asyncio.sleep(wait_s)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await unless.begun()
 
     def take(self) -> float:
-        """Takes a token; answers for how many seconds it is owed."""
+        """Takes a token; answers for how many seconds it is owed. No more is ever owed than the bucket holds."""
         if self._rate_per_s is None:
             return 0.0
         now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._rate_per_s) - 1
+        saved = min(self._burst, self._tokens + (now - self._counted_at) * self._rate_per_s)
+        self._tokens = max(saved - 1, -self._burst)
         self._counted_at = now
         return max(0.0, -self._tokens / self._rate_per_s)

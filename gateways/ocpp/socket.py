@@ -20,12 +20,23 @@ from domain.work import Workplace
 from gateways.ocpp import frames
 from gateways.ocpp.answering import Answering, Received
 from gateways.ocpp.deviations import DeviationLog
-from gateways.ocpp.frames import CallFrame, Code, ErrorFrame, Fault, Frame, ResultFrame, Unreadable, Version
+from gateways.ocpp.frames import (
+    TRANSACTION_ACTIONS,
+    CallFrame,
+    Code,
+    ErrorFrame,
+    Fault,
+    Frame,
+    ResultFrame,
+    Unreadable,
+    Version,
+)
 from gateways.ocpp.link import Admission, Handler, Limits, Line, Refused
 from gateways.ocpp.memory import AnswerMemory, StationKey
 from gateways.ocpp.outbound import Answer, Outbound
-from gateways.ocpp.pace import Pace
+from gateways.ocpp.pace import Haste, Pace
 from gateways.ocpp.schemas import Form, Kind, actions, form
+from gateways.ocpp.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -64,6 +75,7 @@ class StationSocket(Line):
         limits: Limits,
         answers: AnswerMemory,
         deviations: DeviationLog,
+        turnstile: Turnstile,
         seen: Callable[[], None],
     ) -> None:
         self.identity = identity
@@ -86,7 +98,10 @@ class StationSocket(Line):
             answers=answers,
             deviations=deviations,
         )
+        self._turnstile = turnstile
         self._pace = Pace(limits.messages_per_s, burst=limits.burst_messages)
+        self._charge_pace = Pace(limits.messages_per_s, burst=limits.burst_messages)
+        self._haste = Haste()
         self._inbox: asyncio.Queue[Received | None] = asyncio.Queue(limits.inbox_messages)
         self._outbound = Outbound(self._send, waiting=limits.outbox_calls)
         self._followers: set[asyncio.Task[None]] = set()
@@ -129,6 +144,7 @@ class StationSocket(Line):
             await self._receive()
         finally:
             self._connected = False
+            self._haste.more(urgent=True)  # nobody waits for a pace any longer
             self._outbound.close()
             sender.cancel()
             SOCKETS.labels(self.version.number).dec()
@@ -145,6 +161,7 @@ class StationSocket(Line):
         if self._closing:
             return
         self._closing = True
+        self._haste.more(urgent=True)
         self._outbound.close()
         try:
             async with asyncio.timeout(self._limits.close_grace_s):
@@ -241,6 +258,7 @@ class StationSocket(Line):
         match frame:
             case CallFrame():
                 if not self._closing:  # unanswered, it comes again on the next socket
+                    self._haste.more(urgent=frame.action in TRANSACTION_ACTIONS)
                     await self._inbox.put(Received(frame, self.last_received_at))
             case ErrorFrame(of_result=True):
                 RESULT_ERRORS.labels("received", frame.code if frame.code in _CODES else _UNKNOWN).inc()
@@ -256,6 +274,7 @@ class StationSocket(Line):
     async def _refuse(self, frame: Unreadable) -> None:
         MESSAGES.labels(self.version.number, _UNREADABLE, "ignored" if frame.answer is None else "refused").inc()
         self._unreadable += 1
+        await self._pace.wait(unless=self._haste)
         if self._unreadable <= _TOLD_UNREADABLE:
             self._log.warning("ocpp message unreadable", reason=frame.reason)
         if frame.answer is not None:
@@ -268,13 +287,21 @@ class StationSocket(Line):
             await self._follow(predecessor)
         while (received := await self._inbox.get()) is not None:
             try:
-                await self._pace.wait()
+                await self._paced(received.frame.action)
                 await self._handle(received)
             except Exception:
                 self._log.exception("ocpp message lost", action=received.frame.action)
             finally:
+                self._haste.fewer(urgent=received.frame.action in TRANSACTION_ACTIONS)
                 self._inbox.task_done()
         self._inbox.task_done()
+
+    async def _paced(self, action: str) -> None:
+        """What a charge is made of waits for no other's pace; nor does what stands before it, for order is kept."""
+        if action in TRANSACTION_ACTIONS:
+            await self._charge_pace.wait()
+        else:
+            await self._pace.wait(unless=self._haste)
 
     async def _follow(self, predecessor: "StationSocket") -> None:
         try:
@@ -286,7 +313,8 @@ class StationSocket(Line):
     async def _handle(self, received: Received) -> None:
         action = received.frame.action if received.frame.action in actions(self.version) else _UNKNOWN
         started_s = time.perf_counter()
-        reply = await self._answering.reply(received)
+        async with self._turnstile.message(received.frame.action):
+            reply = await self._answering.reply(received)
         if reply.text is not None:
             await self._send(reply.text)
         HANDLE_SECONDS.labels(self.version.number, action).observe(time.perf_counter() - started_s)

@@ -94,6 +94,11 @@ def test_a_burst_is_free_and_what_comes_after_waits_its_turn() -> None:
     assert [pace.take() for _ in range(4)] == [0, 0, 0, 0.5], "the bucket does not overflow"
 
 
+def test_no_more_is_owed_than_the_bucket_holds() -> None:
+    pace = Pace(2.0, burst=3, clock=Clock())
+    assert max(pace.take() for _ in range(1_000)) == 1.5
+
+
 def test_without_a_rate_nobody_waits() -> None:
     pace = Pace(None, burst=1, clock=Clock())
     assert [pace.take() for _ in range(100)] == [0] * 100

@@ -287,6 +287,29 @@ async def test_a_station_that_is_too_fast_waits_and_loses_nothing() -> None:
         assert answers == [[3, f"m{number}"] for number in range(25)]
 
 
+async def test_a_charge_waits_for_no_chatter_of_its_station_and_order_is_kept() -> None:
+    """At the pace of the chatter it would take minutes."""
+    limits = Limits(messages_per_s=0.1, burst_messages=1, inbox_messages=64)
+    async with Csms.running(limits=limits) as csms, csms.station() as station:
+        await station.say(*([2, f"h{number}", "Heartbeat", {}] for number in range(40)), start("s"))
+        heard = [orjson.loads(await station.hear())[1] for _ in range(41)]
+        assert heard == [*(f"h{number}" for number in range(40)), "s"]
+        await station.say([2, "later", "Heartbeat", {}])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await station.connection.recv()
+
+
+async def test_a_flood_delays_a_charge_by_what_stands_before_it_alone() -> None:
+    limits = Limits(messages_per_s=400.0, burst_messages=1, inbox_messages=4)
+    async with Csms.running(limits=limits) as csms, csms.station() as station:
+        flood = [[2, f"h{number}", "Heartbeat", {}] for number in range(200)]
+        await station.say(*flood[:100], start("s1"), *flood[100:], start("s2", meter_start=7))
+        answers = [orjson.loads(await station.hear()) for _ in range(202)]
+        assert [answer[0] for answer in answers] == [3] * 202
+        assert (answers[100][1], answers[201][1]) == ("s1", "s2")
+
+
 # --- repeats -----------------------------------------------------------------------------------------------------
 
 
