@@ -78,7 +78,10 @@ def evaluated(amount: Amount, variables: Variables, known: dict[Formula, int] | 
 
 
 class Costs:
-    """Of the operations of one document, which must be valid. Each fragment is measured once."""
+    """Of the operations of one document. Each fragment is measured once.
+
+    What is not valid is measured too, or raises: too much is refused before anybody has looked whether it makes sense.
+    """
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
@@ -110,6 +113,7 @@ class Costs:
 
     def _fragment(self, name: str, size: Number | None) -> Amount:
         if (name, size) not in self._known:
+            self._known[name, size] = 0  # where it spreads itself, validation says so
             fragment = self._fragments[name]
             parent = self._type(fragment.type_condition.name.value)
             self._known[name, size] = self._selections(fragment.selection_set, parent, size)
@@ -225,4 +229,6 @@ def _default(argument: GraphQLArgument) -> Any:
 def _length(value: Any, otherwise: int) -> int:
     if isinstance(value, list):
         return len(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON's 500.0 and 5e2 are an Int for GraphQL
     return max(value, 0) if isinstance(value, int) else otherwise

@@ -141,7 +141,13 @@ def test_variables_count_at_each_request() -> None:
     assert cost("query Q($n: Int) { page(first: $n) { nodes { plain } } }") == 1 + 50
 
 
-@pytest.mark.parametrize("strange", ["x", None, True, 1.5, {}, -3, 10**30])
+@pytest.mark.parametrize("many", [500, 500.0])
+def test_numbers_count_however_json_writes_them(many: float) -> None:
+    """GraphQL takes both for the same Int."""
+    assert cost("query Q($n: Int!) { page(first: $n) { nodes { plain } } }", n=many) == 1 + 500
+
+
+@pytest.mark.parametrize("strange", ["x", None, True, 1.5, 1e300, {}, -3, 10**30])
 def test_strange_variables_cost_something_and_break_nothing(strange: Any) -> None:
     assert cost("query Q($n: Int! = 7) { page(first: $n) { nodes { plain } } }", n=strange) >= 1
     assert cost("query Q($names: [String!]!) { named(names: $names) { plain } }", names=strange) >= 1
