@@ -1,7 +1,7 @@
 """Documents that were asked before: parsed, judged, measured and planned once, found again by their text's hash."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -102,7 +102,7 @@ class Operation:
 
 
 class Document:
-    """A text that can be executed."""
+    """A text that can be executed, once it has been judged."""
 
     def __init__(
         self, schema: GraphQLSchema, text: str, node: DocumentNode, extents: Sequence[Extent], limits: Limits
@@ -116,17 +116,21 @@ class Document:
         ]
         self._by_name = {one.name: one for one in self.operations}
 
-    def operation(self, name: str | None = None) -> Operation:
-        """Raises `Refused` where there is none of that name, or several and no name."""
+    def asked(self, name: str | None) -> Operation | None:
+        """None where there is none of that name, or several and no name."""
         if name is not None:
-            found = self._by_name.get(name)
-            if found is None:
-                raise wrong(f"Unknown operation named '{name}'.")
+            return self._by_name.get(name)
+        return self.operations[0] if len(self.operations) == 1 else None
+
+    def operation(self, name: str | None = None) -> Operation:
+        """Raises `Refused` where there is none."""
+        found = self.asked(name)
+        if found is not None:
             return found
-        if len(self.operations) != 1:
-            several = "Must provide operation name if query contains multiple operations."
-            raise wrong(several if self.operations else "Must provide an operation.")
-        return self.operations[0]
+        if name is not None:
+            raise wrong(f"Unknown operation named '{name}'.")
+        several = "Must provide operation name if query contains multiple operations."
+        raise wrong(several if self.operations else "Must provide an operation.")
 
 
 class Recent(Generic[Value]):
@@ -174,6 +178,10 @@ class Recent(Generic[Value]):
             key, (value, weight) = self._again.popitem(last=False)
             self._once[key] = value, weight
             self._weight_of_again -= weight
+
+
+Weigh = Callable[[Document], None]
+"""Raises `Refused` for what need not be judged, because it asks for too much anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +236,11 @@ class Documents:
         errors, limit = bad
         raise Refused(errors, limit=limit)
 
-    def read(self, unread: Unread) -> Document:
-        """This takes 30 µs and more for each token."""
+    def read(self, unread: Unread, weigh: Weigh | None = None) -> Document:
+        """This takes 30 µs and more for each token, a tenth of it up to where `weigh` refuses what is new."""
         document = self._good.get(unread.key)
         if document is None:
-            document = self._read(unread)
+            document = self._read(unread, weigh)
             _MISS.inc()
             stored = len(self._good)
             self._good.put(unread.key, document, len(unread.text))
@@ -246,34 +254,49 @@ class Documents:
             self._remember(key, suggestions, error)
             raise
 
-    def _read(self, unread: Unread) -> Document:
+    def _read(self, unread: Unread, weigh: Weigh | None) -> Document:
         try:
-            node = self._parsed(unread)
-            if unread.extents is None:
-                raise wrong("the document is not made of operations and fragments")
-            return Document(self._schema, unread.text, node, unread.extents, self.limits)
+            node = _parsed(unread.text)
+            document = self._measured(unread, node)
+            if weigh is not None and isinstance(document, Document):
+                weigh(document)
+            self._judge(unread, node)
+            if isinstance(document, Exception):
+                raise document
+            return document
         except Refused as error:
             self._remember(unread.key, unread.suggestions, error)
             raise
 
-    def _parsed(self, unread: Unread) -> DocumentNode:
-        rules = (ExecutableDefinitionsRule,) if unread.extents is None else RULES
+    def _measured(self, unread: Unread, node: DocumentNode) -> Document | Exception:
+        """What goes wrong with a document that cannot be executed is for its judge to say."""
+        if unread.extents is None:
+            return wrong("the document is not made of operations and fragments")
         try:
-            node = parse(unread.text)
-        except GraphQLError as error:
-            raise Refused([_shown(error)]) from None
+            return Document(self._schema, unread.text, node, unread.extents, self.limits)
+        except Exception as error:  # it may name fields, types and fragments that are not there
+            return error
+
+    def _judge(self, unread: Unread, node: DocumentNode) -> None:
+        rules = (ExecutableDefinitionsRule,) if unread.extents is None else RULES
         errors = validate(self._schema, node, rules, max_errors=ERRORS_MAX, hide_suggestions=not unread.suggestions)
         if errors:
             raise Refused([_shown(error) for error in errors])
-        return node
 
     def _remember(self, key: bytes, suggestions: bool, error: Refused) -> None:
         _REFUSED.inc()
-        if not key:
+        if not key or error.limit == "cost":  # of which other variables may ask less
             return
         self._bad[key, suggestions] = error.errors, error.limit
         if len(self._bad) > REFUSALS_MAX:
             self._bad.popitem(last=False)
+
+
+def _parsed(text: str) -> DocumentNode:
+    try:
+        return parse(text)
+    except GraphQLError as error:
+        raise Refused([_shown(error)]) from None
 
 
 def _key(text: str) -> bytes:

@@ -101,6 +101,10 @@ class Query:
         return Query()
 
     @strawberry.field
+    def listed(self, first: int = 10) -> list["Query"]:
+        return [Query()] * first
+
+    @strawberry.field
     def echo(self, text: str) -> str:
         return text
 

@@ -108,6 +108,24 @@ def test_a_bad_document_is_judged_once(counted: Counted) -> None:
     assert (lookups("refused"), lookups("known_bad")) == (refused + 2, known + 4)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{ nam listed { name } }", "Cannot query field 'nam'"),
+        ("{ ...F } fragment F on Query { ...F }", "Cannot spread fragment 'F'"),
+        ("{ ...F } fragment F on Query { listed { ...F } }", "Cannot spread fragment 'F'"),
+        ("{ ...G listed { name } }", "Unknown fragment 'G'"),
+        ("{ name { name } }", "must not have a selection"),
+        ("{ listed }", "must have a selection"),
+        ("{ ... on Nobody { name } }", "Unknown type 'Nobody'"),
+        ("{ ... on Tick { number } }", "can never be of type 'Tick'"),
+        ("query A { name } query A { name }", "only one operation named 'A'"),
+    ],
+)
+def test_what_makes_no_sense_is_weighed_without_harm_and_told_why(text: str, told: str) -> None:
+    assert any(told in message for message in messages(a_store(), text))
+
+
 def test_what_is_known_of_bad_documents_has_an_end(counted: Counted) -> None:
     store = a_store()
     for number in range(REFUSALS_MAX + 1):

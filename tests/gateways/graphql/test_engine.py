@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from strawberry.extensions import SchemaExtension
 
 from domain.errors import Unauthenticated
-from gateways.graphql import Answer, Call, Engine, Executor, Rights
+from gateways.graphql import Answer, Call, Engine, Executor, Limits, Rights
 from gateways.graphql.engine import ANY
 from tests.gateways.graphql.conftest import Caller, Mutation, Query, Reader, Subscription
 
@@ -45,6 +45,24 @@ async def test_a_subscription_answers_each_event(engine: Engine) -> None:
     answers = await all_of(engine, "subscription { ticks(count: 3) { number } }")
 
     assert [answer.data for answer in answers] == [{"ticks": {"number": number}} for number in range(3)]
+
+
+async def test_what_costs_too_much_is_refused_before_anybody_judges_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judging takes ten times as long as reading and weighing."""
+    engine = Engine(SCHEMA, limits=Limits(cost=60))
+    text = "query Much($n: Int!) { listed(first: $n) { name } } query Little { name }"
+    with monkeypatch.context() as unjudged:
+        unjudged.setattr("gateways.graphql.documents.validate", lambda *_given, **_options: pytest.fail("judged"))
+        for _ in range(2):
+            answer = await engine.execute(Call(text, {"n": 30}, "Much"), Caller(None), RIGHTS)
+            assert (codes(answer), answer.extensions) == (["LIMIT"], {"cost": {"requested": 61, "maximum": 60}})
+            assert len(engine.documents) == 0
+
+    little = await engine.execute(Call(text, None, "Little"), Caller(None), RIGHTS)
+    less = await engine.execute(Call(text, {"n": 29}, "Much"), Caller(None), RIGHTS)
+    much = await engine.execute(Call(text, {"n": 30}, "Much"), Caller(None), RIGHTS)
+
+    assert [codes(one) for one in (little, less, much)] == [[], [], ["LIMIT"]]
 
 
 async def test_what_an_operation_costs_is_told_once(engine: Engine) -> None:
