@@ -237,7 +237,7 @@ class Documents:
         raise Refused(errors, limit=limit)
 
     def read(self, unread: Unread, weigh: Weigh | None = None) -> Document:
-        """This takes 30 µs and more for each token, a tenth of it up to where `weigh` refuses what is new."""
+        """This takes 30 µs and more for each token, 6 µs up to where `weigh` refuses what is new."""
         document = self._good.get(unread.key)
         if document is None:
             document = self._read(unread, weigh)

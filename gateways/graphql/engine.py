@@ -234,7 +234,7 @@ class Engine:
         return operation, {"cost": self._limits.told(cost, remaining)}
 
     def _weigh(self, call: Call, document: Document) -> None:
-        """Before validation, which takes ten times as long. Raises `Refused`."""
+        """Before validation, which takes several times as long. Raises `Refused`."""
         operation = document.asked(call.operation_name)
         if operation is None:
             return

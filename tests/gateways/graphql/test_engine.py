@@ -48,7 +48,7 @@ async def test_a_subscription_answers_each_event(engine: Engine) -> None:
 
 
 async def test_what_costs_too_much_is_refused_before_anybody_judges_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judging takes ten times as long as reading and weighing."""
+    """Judging takes several times as long as reading and weighing."""
     engine = Engine(SCHEMA, limits=Limits(cost=60))
     text = "query Much($n: Int!) { listed(first: $n) { name } } query Little { name }"
     with monkeypatch.context() as unjudged:
