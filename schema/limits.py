@@ -20,6 +20,7 @@ COUNT = 10  # of all rows that a list has on all its pages
 EVSES = 2  # of a station, as most have
 CONNECTORS = 2  # of an EVSE
 SIGNED_VALUES = 4  # of a charge, as most have that have any
+LOCATIONS = 2  # of a token, where it has any
 TRANSACTION = 10
 
 _VALUES = 100  # of a time series, for 1

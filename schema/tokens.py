@@ -3,8 +3,10 @@ from datetime import datetime
 import strawberry
 
 from domain import tokens
-from domain.tokens import TokenStatus, TokenType
+from domain.tokens import IdTokenType, TokenStatus, TokenType
 from resolvers import tokens as door
+from schema import limits
+from schema.locations import Location
 from schema.page import Connection
 from schema.view import answer, attribute, view
 
@@ -21,13 +23,33 @@ class Token:
     group_uid: str | None = attribute("Tokens of one group may stop each other's sessions.", name="group")
     contract_id: str | None = attribute("The contract that pays (OCPI contract_id).")
     max_sessions: int | None = attribute("Sessions at once; null: any number.")
+    id_token_type: IdTokenType | None = attribute(
+        "As what OCPP 2.x stations are told of it; null: ISO14443 for RFID, CENTRAL for the rest."
+    )
     created_at: datetime = attribute("When it was entered.")
+    locations: list[Location] | None = answer(
+        door.locations_of, "Where it may charge; null: anywhere.", size=limits.LOCATIONS
+    )
+
+
+@view(tokens.TokenGroup)
+class TokenGroup:
+    """What holds for all tokens of a group."""
+
+    id: strawberry.ID = attribute("Ours.")
+    uid: str = attribute("As tokens have it in `group`; compared without case.")
+    master_pass: bool = attribute("Its tokens stop anybody's session and start none (OCPP 2.x).")
+    max_sessions: int | None = attribute("Sessions at once of all its tokens together; null: any number.")
+    created_at: datetime = attribute("When it was first set.")
 
 
 @strawberry.type
 class TokenQuery:
     tokens: Connection[Token] | None = answer(door.listed, "Everybody who may charge.")
     token: Token | None = answer(door.by_id, "One token.")
+    token_groups: Connection[TokenGroup] | None = answer(
+        door.groups, "Groups for which something is set; tokens may be of others too."
+    )
 
 
 @strawberry.type
@@ -35,3 +57,7 @@ class TokenMutation:
     create_token: Token | None = answer(door.create, "Let somebody charge.")
     update_token: Token | None = answer(door.update, "Change a token.")
     delete_token: Token | None = answer(door.delete, "Remove a token; its sessions keep its uid.")
+    set_token_group: TokenGroup | None = answer(door.set_group, "Say what holds for all tokens of a group.")
+    delete_token_group: TokenGroup | None = answer(
+        door.delete_group, "Let nothing more hold for a group; its tokens still stop each other's sessions."
+    )

@@ -18,6 +18,11 @@ async def a_token(tester: Tester, uid: str | None = None, **given: Any) -> token
         return await tokens.create(work, uid=uid or uuid7().hex[-12:].upper(), **given)
 
 
+async def a_group(tester: Tester, uid: str, **given: Any) -> tokens.TokenGroup:
+    async with tester.work() as work:
+        return await tokens.set_group(work, uid=uid, **given)
+
+
 async def a_location(tester: Tester, name: str = "Depot", **given: Any) -> locations.Location:
     async with tester.work() as work:
         return await locations.create(work, name=name, **given)

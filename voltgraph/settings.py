@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     command_deadline_s: float = Field(default=30.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)
+    authorization_cache_s: float = Field(default=0.0, ge=0)
+    roaming_deadline_s: float = Field(default=8.0, gt=0, lt=10)
+    roaming_memory_s: float = Field(default=60.0, ge=0)
     station_lease_s: float = Field(default=60.0, gt=0)
     station_answers_s: float = Field(default=600.0, gt=0)
     station_messages_per_s: float = Field(default=50.0, ge=0)

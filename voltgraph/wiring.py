@@ -24,7 +24,7 @@ from domain.commands import (
 )
 from domain.credentials import SecretKey
 from domain.points import HistoryStore, Latest
-from domain.sessions import SessionRules
+from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
@@ -151,6 +151,10 @@ class House:
                     ),
                     SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
+                    AuthorizationRules: _authorization_rules(settings),
+                    RoamingAuthority: PatientAuthority(
+                        NobodyElse(), deadline_s=settings.roaming_deadline_s, memory_s=settings.roaming_memory_s
+                    ),
                 },
             )
             answers = await stack.enter_async_context(
@@ -208,6 +212,12 @@ def _limits(settings: Settings) -> Limits:
         handshakes_waiting=settings.station_handshakes_waiting,
         heartbeat_interval_s=max(Limits().heartbeat_interval_s, settings.heartbeat_interval_s),
     )
+
+
+def _authorization_rules(settings: Settings) -> AuthorizationRules:
+    """For how long stations may remember an answer; 0 is for as long as they like."""
+    remembered_s = settings.authorization_cache_s
+    return AuthorizationRules(remembered_for=timedelta(seconds=remembered_s) if remembered_s else None)
 
 
 def _purse(settings: Settings, redis: Redis) -> Purse | None:

@@ -1,7 +1,9 @@
 """Sessions: one charge each, from whatever stations say of it and however often."""
 
 from domain.sessions.authorizing import Authorization as Authorization
+from domain.sessions.authorizing import AuthorizationRules as AuthorizationRules
 from domain.sessions.authorizing import AuthorizationStatus as AuthorizationStatus
+from domain.sessions.authorizing import Purpose as Purpose
 from domain.sessions.authorizing import authorize as authorize
 from domain.sessions.events import EvseVacated as EvseVacated
 from domain.sessions.events import SessionEvent as SessionEvent
@@ -46,6 +48,10 @@ from domain.sessions.rules import SessionRules as SessionRules
 from domain.sessions.signing import SIGNED_MAX as SIGNED_MAX
 from domain.sessions.signing import Signed as Signed
 from domain.sessions.signing import signed_values_of as signed_values_of
+from domain.sessions.roaming import NobodyElse as NobodyElse
+from domain.sessions.roaming import PatientAuthority as PatientAuthority
+from domain.sessions.roaming import RoamingAuthority as RoamingAuthority
+from domain.sessions.roaming import ask_elsewhere as ask_elsewhere
 from domain.sessions.starting import Started as Started
 from domain.sessions.starting import start as start
 from domain.sessions.stopping import stop as stop

@@ -6,7 +6,7 @@ from domain import commands, tokens
 from domain.actor import Permission
 from domain.commands import Command, CommandKind
 from domain.errors import Conflict, Invalid
-from domain.sessions.authorizing import AuthorizationStatus, judge
+from domain.sessions.authorizing import AuthorizationStatus, Purpose, judge
 from domain.sessions.models import Session
 from domain.stations import Station
 from domain.work import Work
@@ -21,14 +21,16 @@ async def request_start(
         raise Invalid(f"evseNumber begins at 1, not at {evse_number}", field="evseNumber")
     station = await work.get(Station, station_id)
     token = await tokens.by_uid(work, token_uid)
-    authorization = await judge(work, token_uid=token.uid, station_id=station.id, evse_number=evse_number)
+    authorization = await judge(
+        work, token_uid=token.uid, station_id=station.id, evse_number=evse_number, purpose=Purpose.START
+    )
     if authorization.status is not AuthorizationStatus.ACCEPTED:
         raise Conflict(f"token {token.uid} may not charge: {authorization.status}", status=authorization.status)
     return await commands.request(
         work,
         station_id=station.id,
         kind=CommandKind.REMOTE_START,
-        arguments={"token_uid": token.uid, "token_type": token.type, "evse_number": evse_number},
+        arguments={"token_uid": token.uid, "token_type": token.shown_type, "evse_number": evse_number},
         queue_for_s=queue_for_s,
     )
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain import commands
 from domain.actor import Permission
 from domain.sessions import finding
-from domain.sessions.authorizing import Authorization, authorize
+from domain.sessions.authorizing import Authorization, Purpose, authorize
 from domain.sessions.facts import (
     Sample,
     learn_existence,
@@ -27,6 +27,7 @@ from domain.sessions.rules import is_unexplained
 from domain.sessions.settling import settle, settle_new
 from domain.sessions.signing import Signed, keep_signed
 from domain.sessions.starting import new_session
+from domain.tokens import uid_key
 from domain.work import Work
 
 _ASK_EVERY = timedelta(minutes=10)
@@ -83,7 +84,7 @@ async def report(
         learn_stop(session, at=at, source=StopSource.REPORTED, reason=reason)
     session.offline |= offline
     await _learn_whereabouts(work, session, evse_number, connector_number)
-    authorization = None if token_uid is None else await _learn_card(work, session, token_uid, at)
+    authorization = None if token_uid is None else await _learn_card(work, session, token_uid, at, stage)
     if remote_start_number is not None and session.command_id is None:
         session.command_id = await commands.matching_remote_start(
             work, station_id=station_id, token_uid=token_uid, remote_start_number=remote_start_number, at=work.now
@@ -128,13 +129,16 @@ async def _learn_whereabouts(
         await supersede(work, session)
 
 
-async def _learn_card(work: Work, session: Session, token_uid: str, at: datetime) -> Authorization:
+async def _learn_card(work: Work, session: Session, token_uid: str, at: datetime, stage: Stage) -> Authorization:
+    """At the end, or beside the one that charges, it is shown to stop."""
+    is_another = session.token_uid is not None and uid_key(session.token_uid) != uid_key(token_uid)
     authorization = await authorize(
         work,
         token_uid=token_uid,
         station_id=session.station_id,
         evse_number=session.evse_number,
         transaction_id=session.transaction_id,
+        purpose=Purpose.STOP if is_another or stage is Stage.ENDED else Purpose.START,
     )
     if token_uid:
         learn_token(session, uid=token_uid, token_id=authorization.token_id, at=at)

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from domain import commands
 from domain.actor import Permission
 from domain.sessions import finding, unclaimed
-from domain.sessions.authorizing import Authorization, authorize
+from domain.sessions.authorizing import Authorization, Purpose, authorize
 from domain.sessions.facts import learn_place, learn_start, learn_token
 from domain.sessions.models import Session
 from domain.sessions.placing import supersede
@@ -57,6 +57,7 @@ async def start(
         station_id=station_id,
         evse_number=evse_number,
         transaction_id=None if known is None else known.transaction_id,
+        purpose=Purpose.START,
     )
     if known is not None and (known.stop_at is None or known.started_at == at):
         return Started(known, authorization)

@@ -65,7 +65,7 @@ def test_no_dependency_of_ours_takes_the_name_of_a_package() -> None:
 def test_every_event_is_named_in_the_past_tense_and_frozen() -> None:
     for info in pkgutil.walk_packages(domain.__path__, "domain."):
         importlib.import_module(info.name)
-    bases = {"StationEvent", "SessionEvent", "SessionOrphanEvent"}
+    bases = {"StationEvent", "SessionEvent", "SessionOrphanEvent", "TokenEvent"}
     for name, event in _REGISTER.items():
         assert name in bases or name.endswith(("ed", "Stopped", "Begun", "Sent")), name
         assert event.__dataclass_params__.frozen, name  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import schema
-from domain import commands, credentials, points, sessions, stations
+from domain import commands, credentials, points, sessions, stations, tokens
 from domain.actor import Role
 from domain.commands import CommandKind
 from domain.page import PageRequest
@@ -25,7 +25,7 @@ from tests.tester import Tester, watched
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-IDENTITY, CARD, ADDRESS = "RIVAL-1", "RIVALS-CARD", "rival/power"
+IDENTITY, CARD, GROUP, ADDRESS = "RIVAL-1", "RIVALS-CARD", "RIVALS", "rival/power"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ async def belongings(tester: Tester) -> Belongings:
     station = await a_station(tester, IDENTITY, location_id=location.id)
     token = await a_token(tester, CARD)
     async with tester.work() as work:
+        await tokens.set_group(work, uid=GROUP, master_pass=True)
         await stations.report_status(
             work,
             station_id=station.id,
@@ -110,6 +111,7 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     "session": [('session(id: "{session}") { id }', GONE)],
     "tokens": [(f"tokens {NODES}", EMPTY)],
     "token": [('token(id: "{token}") { id }', GONE)],
+    "tokenGroups": [("tokenGroups { totalCount nodes { id } }", EMPTY)],
     "locations": [(f"locations {NODES}", EMPTY)],
     "location": [('location(id: "{location}") { id }', GONE)],
     "points": [
@@ -150,6 +152,12 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "assignSessionOrphan": [('assignSessionOrphan(orphanId: "{orphan}", sessionId: "{session}") { id }', GONE)],
     "dismissSessionOrphan": [('dismissSessionOrphan(orphanId: "{orphan}") { id }', GONE)],
     "createToken": [(f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh")],
+    "createToken": [
+        (f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh"),
+        ('createToken(input: {uid: "OURS", locationIds: ["{location}"]}) { uid }', GONE),
+    ],
+    "setTokenGroup": [(f'setTokenGroup(input: {{uid: "{GROUP}", maxSessions: 1}}) {{ uid maxSessions }}', "fresh")],
+    "deleteTokenGroup": [(f'deleteTokenGroup(uid: "{GROUP}") {{ id }}', GONE)],
     "updateToken": [('updateToken(id: "{token}", input: {status: BLOCKED}) { id }', GONE)],
     "deleteToken": [('deleteToken(id: "{token}") { id }', GONE)],
     "createLocation": [('createLocation(input: {name: "Rival\'s yard"}) { name }', "fresh")],
@@ -310,6 +318,7 @@ async def everything(tester: Tester) -> Any:
           sessions {{ nodes {{ id status energyWh updatedAt }} }}
           sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
           tokens {{ nodes {{ id uid status }} }}
+          tokenGroups {{ nodes {{ id uid masterPass maxSessions }} }}
           locations {{ nodes {{ id name }} }}
           commands {{ nodes {{ id status completedAt }} }}
           credentials {{ nodes {{ id name revokedAt }} }}

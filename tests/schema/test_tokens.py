@@ -1,6 +1,6 @@
 import pytest
 
-from tests.factories import a_token
+from tests.factories import a_location, a_token
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +29,38 @@ async def test_a_token_shows_what_was_entered(acme: Tester) -> None:
     assert await acme.gql("{ tokens { totalCount nodes { uid } } }") == {
         "tokens": {"totalCount": 1, "nodes": [{"uid": "04A1B2C3"}]}
     }
+
+
+async def test_a_token_shows_where_it_may_charge_and_as_what_stations_know_it(acme: Tester) -> None:
+    here, there = await a_location(acme, "Here"), await a_location(acme, "There")
+    fields = "idTokenType locations { name }"
+    create = f"mutation ($input: CreateTokenInput!) {{ createToken(input: $input) {{ id {fields} }} }}"
+    entered = {"uid": "CARD", "locationIds": [str(here.id), str(there.id)], "idTokenType": "ISO15693"}
+
+    created = (await acme.gql(create, {"input": entered}))["createToken"]
+
+    assert created["idTokenType"] == "ISO15693"
+    assert sorted(location["name"] for location in created["locations"]) == ["Here", "There"]
+    await acme.gql("mutation ($id: ID!) { deleteLocation(id: $id) { id } }", {"id": str(there.id)})
+    token = f"query ($id: ID!) {{ token(id: $id) {{ {fields} }} }}"
+    assert (await acme.gql(token, {"id": created["id"]}))["token"]["locations"] == [{"name": "Here"}]
+    update = f"mutation ($id: ID!, $input: UpdateTokenInput!) {{ updateToken(id: $id, input: $input) {{ {fields} }} }}"
+    cleared = await acme.gql(update, {"id": created["id"], "input": {"locationIds": None, "idTokenType": None}})
+    assert cleared["updateToken"] == {"idTokenType": None, "locations": None}
+    for wrong in ([], ["x"]):
+        assert await acme.gql_errors(create, {"input": {"uid": "OTHER", "locationIds": wrong}}) == ["INVALID"]
+
+
+async def test_what_holds_for_a_group_is_set_shown_and_taken_back(acme: Tester) -> None:
+    fields = "uid masterPass maxSessions"
+    set_group = f"mutation ($input: TokenGroupInput!) {{ setTokenGroup(input: $input) {{ {fields} }} }}"
+    wanted = {"uid": "FLEET", "masterPass": False, "maxSessions": 3}
+    assert await acme.gql(set_group, {"input": wanted}) == {"setTokenGroup": wanted}
+    listed = f"{{ tokenGroups {{ nodes {{ {fields} }} }} }}"
+    assert await acme.gql(listed) == {"tokenGroups": {"nodes": [wanted]}}
+    assert await acme.gql_errors(set_group, {"input": {"uid": "FLEET", "maxSessions": 0}}) == ["INVALID"]
+    await acme.gql('mutation { deleteTokenGroup(uid: "fleet") { id } }')
+    assert await acme.gql(listed) == {"tokenGroups": {"nodes": []}}
 
 
 async def test_a_uid_alone_makes_an_accepted_card(acme: Tester) -> None:

@@ -5,6 +5,7 @@ from ocpp.v16 import call_result as result
 from ocpp.v16.enums import Reason
 
 from domain import sessions
+from domain.sessions import Purpose
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import record, samples, signed
 from gateways.ocpp.v16.authorization import id_tag_info
@@ -23,8 +24,16 @@ async def start(call: Call, m: request.StartTransaction) -> result.StartTransact
             said_at=str(m.timestamp),
             meter_wh=m.meter_start,
         )
+    authorization = await sessions.ask_elsewhere(
+        call.workplace,
+        call.actor,
+        started.authorization,
+        token_uid=m.id_tag,
+        station_id=call.station_id,
+        evse_number=m.connector_id or None,
+    )
     return result.StartTransaction(
-        transaction_id=int(started.session.transaction_id), id_tag_info=id_tag_info(started.authorization)
+        transaction_id=int(started.session.transaction_id), id_tag_info=id_tag_info(authorization)
     )
 
 
@@ -45,7 +54,11 @@ async def stop(call: Call, m: request.StopTransaction) -> result.StopTransaction
         )
         authorization = (
             await sessions.authorize(
-                work, token_uid=m.id_tag, station_id=call.station_id, transaction_id=transaction_id
+                work,
+                token_uid=m.id_tag,
+                station_id=call.station_id,
+                transaction_id=transaction_id,
+                purpose=Purpose.STOP,
             )
             if m.id_tag
             else None

@@ -10,14 +10,14 @@ from ocpp.v201.datatypes import (
     ComponentType,
     EVSEType,
     GetVariableDataType,
-    IdTokenType,
     SetVariableDataType,
     VariableType,
 )
-from ocpp.v201.enums import IdTokenEnumType, MessageTriggerEnumType, OperationalStatusEnumType, ResetEnumType
+from ocpp.v201.enums import MessageTriggerEnumType, OperationalStatusEnumType, ResetEnumType
 
 from domain.commands import CommandKind, CommandStatus, Outcome
 from gateways.ocpp.orders import Answers, NoWord, Orders
+from gateways.ocpp.v201.authorization import id_token
 
 _RESET = {"SOFT": ResetEnumType.on_idle, "HARD": ResetEnumType.immediate}
 _AVAILABILITY = {
@@ -35,15 +35,10 @@ _TRIGGER = {
 
 def _remote_start(wanted: dict[str, Any]) -> call.RequestStartTransaction:
     return call.RequestStartTransaction(
-        id_token=IdTokenType(id_token=wanted["token_uid"], type=_token_type(wanted.get("token_type"))),
+        id_token=id_token(wanted["token_uid"], wanted["token_type"]),
         remote_start_id=wanted["remote_start_number"],
         evse_id=wanted.get("evse_number"),
     )
-
-
-def _token_type(ours: str | None) -> IdTokenEnumType:
-    """A card, so that the card itself can stop the charge again; everything else is ours alone."""
-    return IdTokenEnumType.iso14443 if ours == "RFID" else IdTokenEnumType.central
 
 
 def _remote_stop(wanted: dict[str, Any]) -> call.RequestStopTransaction:

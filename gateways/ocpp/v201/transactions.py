@@ -56,9 +56,17 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
         )
         await _show(work, reported)
     await record(call, measured, evse_number=reported.session.evse_number)
+    authorization = reported.authorization and await sessions.ask_elsewhere(
+        call.workplace,
+        call.actor,
+        reported.authorization,
+        token_uid=m.id_token.id_token if m.id_token else None,
+        station_id=call.station_id,
+        evse_number=reported.session.evse_number,
+    )
     if reported.asks:
         call.after(_ask(call, about.transaction_id))
-    return result.TransactionEvent(id_token_info=_answer(m.id_token, reported.authorization))
+    return result.TransactionEvent(id_token_info=_answer(m.id_token, authorization))
 
 
 def _answer(shown: IdTokenType | None, authorization: Authorization | None) -> IdTokenInfoType | None:

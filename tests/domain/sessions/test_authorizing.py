@@ -1,17 +1,23 @@
 """What a station is told about a card."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
 
 from domain import sessions
 from domain.actor import Role
 from domain.errors import Forbidden
-from domain.sessions import Authorization, AuthorizationStatus, Stage
+from domain.sessions import Authorization, AuthorizationRules, AuthorizationStatus, Purpose, Stage
 from domain.stations import Registration
 from domain.tokens import TokenStatus
+from domain.work import Workplace
 from tests.domain.sessions.charger import NOON, Charger, a_charger
-from tests.factories import a_station, a_token
+from tests.factories import a_group, a_location, a_station, a_token
+from tests.statements import assert_statements
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -20,11 +26,21 @@ ACCEPTED, CONCURRENT = AuthorizationStatus.ACCEPTED, AuthorizationStatus.CONCURR
 
 
 async def shown(
-    charger: Charger, uid: str | None = "CARD", *, evse: int | None = None, transaction_id: str | None = None
+    charger: Charger,
+    uid: str | None = "CARD",
+    *,
+    evse: int | None = None,
+    transaction_id: str | None = None,
+    purpose: Purpose = Purpose.ASK,
 ) -> Authorization:
     async with charger.tester.work(read_only=True, role=Role.STATION) as work:
         return await sessions.authorize(
-            work, token_uid=uid, station_id=charger.station_id, evse_number=evse, transaction_id=transaction_id
+            work,
+            token_uid=uid,
+            station_id=charger.station_id,
+            evse_number=evse,
+            transaction_id=transaction_id,
+            purpose=purpose,
         )
 
 
@@ -51,6 +67,7 @@ async def test_nobody_may_charge_at_a_station_that_may_not_work(acme: Tester, re
     """Else whoever knocks as a new station learns which cards are good."""
     token = await a_token(acme, "CARD")
     charger = Charger(acme, (await a_station(acme, registration=registration)).id)
+    assert await shown(charger, "NOBODYS") == Authorization(AuthorizationStatus.INVALID)
     assert (await shown(charger)).status is AuthorizationStatus.INVALID
 
     started = await charger.start(token_uid="CARD")
@@ -58,10 +75,11 @@ async def test_nobody_may_charge_at_a_station_that_may_not_work(acme: Tester, re
     assert (started.authorization.status, started.session.token_id) == (AuthorizationStatus.INVALID, token.id)
 
 
-async def test_an_unknown_card_is_invalid_and_so_is_that_of_another_tenant(acme: Tester, rival: Tester) -> None:
+async def test_a_card_of_another_tenant_is_as_unknown_as_nobodys(acme: Tester, rival: Tester) -> None:
     await a_token(rival, "CARD")
     charger = await a_charger(acme)
-    for uid in ("CARD", "", None):
+    assert await shown(charger, "CARD") == Authorization(AuthorizationStatus.UNKNOWN)
+    for uid in ("", None):
         assert await shown(charger, uid) == Authorization(AuthorizationStatus.INVALID)
 
 
@@ -118,6 +136,131 @@ async def test_a_card_shown_in_a_transaction_is_not_concurrent_with_that_transac
         reported = await charger.report(Stage.UPDATED, at, token_uid="CARD")
         assert reported.authorization is not None
         assert reported.authorization.status is ACCEPTED
+
+
+async def test_the_cards_of_a_group_count_together(acme: Tester) -> None:
+    await a_group(acme, "FLEET", max_sessions=2)
+    for uid, group in (("A", "FLEET"), ("B", "fleet"), ("C", "Fleet"), ("D", None)):
+        await a_token(acme, uid, group_uid=group)
+    chargers = [await a_charger(acme) for _ in "ABCD"]
+    statuses = [
+        (await charger.start(token_uid=uid)).authorization.status for charger, uid in zip(chargers, "ABCD", strict=True)
+    ]
+    assert statuses == [ACCEPTED, ACCEPTED, CONCURRENT, ACCEPTED]
+    await chargers[0].stop(30, meter_wh=2_000, transaction_id=(await chargers[0].session()).transaction_id)
+    await chargers[2].stop(30, meter_wh=2_000, transaction_id=(await chargers[2].session()).transaction_id)
+    assert (await shown(chargers[2], "C")).status is ACCEPTED
+
+
+async def test_a_card_that_charges_elsewhere_as_often_as_it_may_still_stops_a_charge_of_its_group(
+    acme: Tester,
+) -> None:
+    """The station does not say whether it is shown to begin or to end."""
+    for uid in ("MINE", "YOURS"):
+        await a_token(acme, uid, group_uid="FAMILY", max_sessions=1)
+    here, there, third = [await a_charger(acme) for _ in range(3)]
+    await here.start(token_uid="MINE")
+    await there.start(token_uid="YOURS")
+    asked = await shown(here, "YOURS")
+    assert (asked.status, asked.group_uid) == (ACCEPTED, "FAMILY")
+    assert (await shown(here, "YOURS", evse=2, purpose=Purpose.START)).status is CONCURRENT
+    assert (await shown(here, "YOURS", purpose=Purpose.STOP)).status is ACCEPTED
+    assert (await shown(third, "YOURS")).status is CONCURRENT
+    for stage in (Stage.STARTED, Stage.UPDATED, Stage.ENDED):
+        uid = "MINE" if stage is Stage.STARTED else "YOURS"
+        reported = await third.report(stage, 1, token_uid=uid)
+        assert reported.authorization is not None
+        assert reported.authorization.status is (CONCURRENT if stage is Stage.STARTED else ACCEPTED), stage
+
+
+async def test_a_master_pass_ends_charges_and_begins_none(acme: Tester) -> None:
+    await a_group(acme, "GUARDS", master_pass=True)
+    await a_token(acme, "PASS", group_uid="GUARDS")
+    charger = await a_charger(acme)
+    for purpose, told in (
+        (Purpose.ASK, AuthorizationStatus.MASTER),
+        (Purpose.START, AuthorizationStatus.MASTER),
+        (Purpose.STOP, ACCEPTED),
+    ):
+        authorization = await shown(charger, "PASS", purpose=purpose)
+        assert (authorization.status, authorization.group_uid) == (told, "GUARDS")
+
+
+async def test_a_card_charges_where_it_may(acme: Tester) -> None:
+    here, there = await a_location(acme), await a_location(acme)
+    await a_token(acme, "CARD", location_ids=[here.id])
+    told = [
+        (await shown(Charger(acme, (await a_station(acme, location_id=location_id)).id))).status
+        for location_id in (here.id, there.id, None)
+    ]
+    elsewhere = AuthorizationStatus.NOT_AT_THIS_LOCATION
+    assert told == [ACCEPTED, elsewhere, elsewhere]
+
+
+async def test_a_station_is_told_how_long_it_may_remember(acme: Tester) -> None:
+    charger = await a_charger(acme, now=0)
+    await a_token(acme, "CARD", expires_at=NOON + timedelta(minutes=30))
+    rules = AuthorizationRules(remembered_for=timedelta(minutes=10))
+    forgetful = Workplace(
+        acme.workplace.engine, ports={**acme.workplace._ports, AuthorizationRules: rules}, clock=acme.clock
+    )
+    for minutes, ends_at in ((0, 10), (25, 30)):
+        acme.clock.now = NOON + timedelta(minutes=minutes)
+        for uid in ("CARD", "NOBODYS"):
+            async with forgetful.open_work(acme.acting_as(Role.STATION)) as work:
+                told = await sessions.authorize(work, token_uid=uid, station_id=charger.station_id)
+            bound = ends_at if uid == "CARD" else minutes + 10
+            assert told.expires_at == NOON + timedelta(minutes=bound), uid
+
+
+async def test_an_answer_costs_one_statement_and_two_where_a_limit_is_to_be_kept(acme: Tester) -> None:
+    await a_group(acme, "FLEET", max_sessions=5)
+    await a_token(acme, "FREE")
+    await a_token(acme, "LIMITED", max_sessions=1, group_uid="FLEET")
+    charger = await a_charger(acme)
+    for uid, statements in (("NOBODYS", 1), ("FREE", 1), ("LIMITED", 2)):
+        with assert_statements(acme, statements):
+            await shown(charger, uid)
+
+
+@dataclass(frozen=True)
+class Start:
+    card: str
+    charger: int
+    evse: int
+    ends: bool
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.builds(Start, st.sampled_from("ABX"), st.integers(0, 1), st.integers(1, 2), st.booleans()), max_size=6),
+    st.integers(1, 2),
+    st.integers(1, 3),
+)
+async def test_a_card_is_concurrent_with_other_live_charges_of_its_own_and_its_groups_alone(
+    acme: Tester, starts: list[Start], own_max: int, group_max: int
+) -> None:
+    """A and B are a group, X is nobody's. Whatever is told, the charge is recorded; a repeat is told the same."""
+    run = uuid7().hex[-10:]
+    await a_group(acme, f"G{run}", max_sessions=group_max)
+    for card in "AB":
+        await a_token(acme, card + run, group_uid=f"G{run}", max_sessions=own_max)
+    await a_token(acme, "X" + run, max_sessions=own_max)
+    chargers = [await a_charger(acme) for _ in range(2)]
+    live: dict[tuple[int, int], str] = {}
+    for number, start in enumerate(starts):
+        charger, where = chargers[start.charger], (start.charger, start.evse)
+        others = [card for place, card in live.items() if place != where]
+        group = [card for card in others if (card == "X") == (start.card == "X")]
+        full = others.count(start.card) >= own_max or (start.card != "X" and len(group) >= group_max)
+        for _ in range(2):
+            told = await charger.start(number, token_uid=start.card + run, evse=start.evse, meter_wh=number)
+            assert told.authorization.status is (CONCURRENT if full else ACCEPTED)
+        live[where] = start.card
+        if start.ends:
+            await charger.stop(number + 0.5, meter_wh=number, transaction_id=told.session.transaction_id)
+            del live[where]
+    assert sum([len(await charger.sessions()) for charger in chargers]) == len(starts)
 
 
 async def test_whether_a_card_may_charge_is_for_stations_to_ask(acme: Tester) -> None:

@@ -28,7 +28,7 @@ async def test_a_start_is_ordered_with_the_card_as_it_is_kept(acme: Tester) -> N
     )
     assert {key: command.arguments[key] for key in ("token_uid", "token_type", "evse_number")} == {
         "token_uid": "Card",
-        "token_type": "RFID",
+        "token_type": "ISO14443",
         "evse_number": 2,
     }
 

@@ -169,5 +169,5 @@ async def test_an_unknown_card_does_not_undo_the_charge(acme: Tester) -> None:
     charger = await a_charger(acme)
     reported = await charger.report(STARTED, 0, evse_number=1, token_uid="UNKNOWN", state=ChargingState.CHARGING)
     assert reported.authorization is not None
-    assert reported.authorization.status is AuthorizationStatus.INVALID
+    assert reported.authorization.status is AuthorizationStatus.UNKNOWN
     assert reported.session.status is SessionStatus.ACTIVE

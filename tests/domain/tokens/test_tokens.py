@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from domain import tokens
+from domain import locations, tokens
 from domain.actor import Role
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.page import PageRequest
-from domain.tokens import TokenStatus, TokenType
-from tests.factories import a_token
+from domain.tokens import IdTokenType, TokenChanged, TokenStatus, TokenType
+from tests.factories import a_location, a_token
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,7 @@ async def test_a_conflict_on_creation_leaves_the_work_usable(acme: Tester) -> No
     [
         ({"uid": ""}, "uid"),
         ({"uid": "   "}, "uid"),
-        ({"uid": "x" * 37}, "uid"),
+        ({"uid": "x" * 256}, "uid"),
         ({"uid": "two\nlines"}, "uid"),
         ({"group_uid": "x" * 37}, "group"),
         ({"contract_id": "x" * 37}, "contractId"),
@@ -64,8 +64,85 @@ async def test_what_cannot_be_a_token_is_refused_by_the_name_of_its_field(
     assert refused.value.details["field"] == field
 
 
-async def test_a_uid_has_up_to_36_characters(acme: Tester) -> None:
-    assert (await a_token(acme, "x" * 36)).uid == "x" * 36
+async def test_a_uid_has_up_to_255_characters(acme: Tester) -> None:
+    assert (await a_token(acme, "x" * 255)).uid == "x" * 255
+
+
+async def test_a_token_may_be_bound_to_places_that_are_there(acme: Tester, rival: Tester) -> None:
+    here, theirs = await a_location(acme), await a_location(rival)
+    token = await a_token(acme, location_ids=[here.id, here.id])
+    assert token.location_ids == [here.id]
+    async with acme.work() as work:
+        for wrong, error in (([], Invalid), ([theirs.id], NotFound)):
+            with pytest.raises(error):
+                await tokens.create(work, uid="OTHER", location_ids=wrong)
+
+
+async def test_a_token_is_not_set_free_by_the_end_of_its_only_place(acme: Tester) -> None:
+    here, there = await a_location(acme), await a_location(acme)
+    token = await a_token(acme, location_ids=[here.id])
+    async with acme.work() as work:
+        await locations.delete(work, location_id=here.id)
+    async with acme.work() as work:
+        kept = await tokens.update(work, token_id=token.id, contract_id="C1")
+        assert not tokens.valid_at(kept, there.id)
+        assert not tokens.valid_at(kept, None)
+        assert tokens.valid_at(await tokens.update(work, token_id=token.id, location_ids=None), None)
+
+
+async def test_a_card_is_shown_as_one_and_everything_else_as_the_systems_own(acme: Tester) -> None:
+    shown = [
+        (await a_token(acme, **given)).shown_type
+        for given in ({}, {"type": TokenType.APP_USER}, {"id_token_type": IdTokenType.MAC_ADDRESS})
+    ]
+    assert shown == [IdTokenType.ISO14443, IdTokenType.CENTRAL, IdTokenType.MAC_ADDRESS]
+
+
+async def test_what_stations_may_have_to_forget_is_told(acme: Tester) -> None:
+    token = await a_token(acme, "CARD")
+    here = await a_location(acme)
+    steps: list[tuple[dict[str, Any], list[bool]]] = [
+        ({"contract_id": "C1"}, [False]),
+        ({"contract_id": "C1"}, []),
+        ({"location_ids": [here.id]}, [True]),
+        ({"location_ids": None}, [False]),
+        ({"status": TokenStatus.BLOCKED}, [True]),
+        ({"status": TokenStatus.INVALID}, [False]),
+        ({"status": TokenStatus.ACCEPTED}, [False]),
+        ({"uid": "OTHER"}, [True]),
+    ]
+    for changes, revoked in steps:
+        async with acme.work() as work:
+            await tokens.update(work, token_id=token.id, **changes)
+        told = [envelope.event for envelope in work.emitted]
+        assert [event.revoked for event in told if isinstance(event, TokenChanged)] == revoked, changes
+    async with acme.work() as work:
+        await tokens.delete(work, token_id=token.id)
+    assert [envelope.event for envelope in work.emitted] == [TokenChanged(token_id=token.id, uid="OTHER", revoked=True)]
+
+
+async def test_something_holds_for_a_group_until_it_is_deleted(acme: Tester, rival: Tester) -> None:
+    async with acme.work() as work:
+        made = await tokens.set_group(work, uid=" Fleet ", max_sessions=2)
+        changed = await tokens.set_group(work, uid="fLEET", master_pass=True)
+        assert (changed.id, changed.uid, changed.master_pass, changed.max_sessions) == (made.id, "fLEET", True, None)
+    async with acme.work(read_only=True) as work:
+        assert list(await tokens.master_keys(work)) == ["fleet"]
+    async with rival.work() as work:
+        assert (await tokens.groups(work, PageRequest())).rows == []
+        with pytest.raises(NotFound):
+            await tokens.delete_group(work, uid="FLEET")
+    async with acme.work() as work:
+        await tokens.delete_group(work, uid="FLEET")
+        assert (await tokens.groups(work, PageRequest())).rows == []
+
+
+@pytest.mark.parametrize(("given", "field"), [({"uid": " "}, "uid"), ({"max_sessions": 0}, "maxSessions")])
+async def test_what_cannot_hold_for_a_group_is_refused(acme: Tester, given: dict[str, Any], field: str) -> None:
+    async with acme.work() as work:
+        with pytest.raises(Invalid) as refused:
+            await tokens.set_group(work, **{"uid": "FLEET", **given})
+    assert refused.value.details["field"] == field
 
 
 async def test_only_what_is_given_changes(acme: Tester) -> None:

@@ -10,7 +10,7 @@ from domain.sessions import SessionStatus
 from domain.tokens import TokenStatus
 from gateways.ocpp import Version
 from gateways.ocpp.measurands import REGISTER
-from tests.factories import a_token
+from tests.factories import a_group, a_location, a_token
 from tests.gateways.ocpp.translating import Speaker, a_speaker
 from tests.tester import Tester
 
@@ -66,6 +66,33 @@ async def test_unknown_and_concurrent_cards_are_told_so(acme: Tester, charger: S
     assert await charger.say("Authorize", {"idTag": "NOBODY"}) == {"idTagInfo": {"status": "Invalid"}}
     payload = {"connectorId": 2, "idTag": "ONCE", "meterStart": 0, "timestamp": minute(1)}
     assert (await charger.say("StartTransaction", payload))["idTagInfo"] == {"status": "ConcurrentTx"}
+
+
+async def test_a_master_pass_and_a_card_of_another_place_begin_nothing_in_16(acme: Tester, charger: Speaker) -> None:
+    await a_group(acme, "GUARDS", master_pass=True)
+    await a_token(acme, "PASS", group_uid="GUARDS")
+    await a_token(acme, "AWAY", location_ids=[(await a_location(acme)).id])
+    info = {"status": "Invalid", "parentIdTag": "GUARDS"}
+    assert await charger.say("Authorize", {"idTag": "PASS"}) == {"idTagInfo": info}
+    assert await charger.say("Authorize", {"idTag": "AWAY"}) == {"idTagInfo": {"status": "Invalid"}}
+    number = await started(charger)
+    stop = {"transactionId": number, "idTag": "PASS", "meterStop": 2_500, "timestamp": minute(10)}
+    assert await charger.say("StopTransaction", stop) == {"idTagInfo": {**info, "status": "Accepted"}}
+
+
+async def test_a_charge_begun_offline_is_recorded_and_told_what_is_known_of_the_card(
+    acme: Tester, charger: Speaker
+) -> None:
+    """The station decides what to make of it (StopTransactionOnInvalidId)."""
+    await a_token(acme, "LOST", status=TokenStatus.BLOCKED)
+    for at, (tag, word) in enumerate((("LOST", "Blocked"), ("NOBODYS", "Invalid"))):
+        payload = {"connectorId": 1, "idTag": tag, "meterStart": 0, "timestamp": minute(at - 300)}
+        answer = await charger.say("StartTransaction", payload)
+        assert answer["idTagInfo"] == {"status": word}
+    assert [(session.token_uid, session.offline) for session in await charger.sessions()] == [
+        ("NOBODYS", True),
+        ("LOST", True),
+    ]
 
 
 async def test_a_group_too_long_for_16_is_left_out_of_its_answer(acme: Tester, charger: Speaker) -> None:

@@ -13,7 +13,7 @@ from domain.sessions import SessionStatus
 from domain.stations import StationStatus
 from gateways.ocpp import Version
 from gateways.ocpp.measurands import REGISTER
-from tests.factories import a_token
+from tests.factories import a_group, a_location, a_token
 from tests.gateways.ocpp.translating import Speaker, a_speaker
 from tests.tester import Tester
 
@@ -62,7 +62,25 @@ async def test_a_card_is_answered_in_the_words_of_201(acme: Tester, charger: Spe
         }
     }
     asked["idToken"]["idToken"] = "NOBODY"
-    assert await charger.say("Authorize", asked) == {"idTokenInfo": {"status": "Invalid"}}
+    assert await charger.say("Authorize", asked) == {"idTokenInfo": {"status": "Unknown"}}
+    await a_token(acme, "AWAY", location_ids=[(await a_location(acme)).id])
+    away = {"idToken": {"idToken": "AWAY", "type": "eMAID"}}
+    assert await charger.say("Authorize", away) == {"idTokenInfo": {"status": "NotAtThisLocation"}}
+
+
+async def test_a_master_pass_is_known_to_the_station_and_ends_charges_alone(acme: Tester, charger: Speaker) -> None:
+    await a_group(acme, "GUARDS", master_pass=True)
+    await a_token(acme, "CARD")
+    await a_token(acme, "PASS", group_uid="GUARDS")
+    card, master = ({"idToken": uid, "type": "ISO14443"} for uid in ("CARD", "PASS"))
+    group = {"groupIdToken": {"idToken": "GUARDS", "type": "Central"}}
+    assert await charger.say("Authorize", {"idToken": master}) == {"idTokenInfo": {"status": "Accepted", **group}}
+    await charger.say("TransactionEvent", event("Started", 0, evse={"id": 1}, idToken=card))
+    ended = event("Ended", 20, info={"stoppedReason": "MasterPass"}, idToken=master)
+    assert await charger.say("TransactionEvent", ended) == {"idTokenInfo": {"status": "Accepted", **group}}
+    assert (await charger.session()).token_uid == "CARD"
+    begun = event("Started", 30, info={"transactionId": "TX-2"}, evse={"id": 1}, idToken=master)
+    assert await charger.say("TransactionEvent", begun) == {"idTokenInfo": {"status": "Invalid", **group}}
 
 
 async def test_a_transaction_from_plug_to_plug_with_its_points(acme: Tester, charger: Speaker) -> None:

@@ -12,6 +12,7 @@ from domain.actor import Actor, Role
 from domain.errors import Unavailable
 from domain.page import PageRequest
 from domain.sessions import Session, SignedValue
+from domain.work import Workplace
 from gateways.ocpp import Call, Version, v16, v21, v201
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
@@ -48,6 +49,7 @@ class Speaker:
     identity: str
     deviations: DeviationLog = field(default_factory=DeviationLog)
     line: CalledBack = field(default_factory=CalledBack)
+    workplace: Workplace | None = None  # in place of the tester's
 
     async def say(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answers the payload of the answer, which keeps to the schema."""
@@ -57,7 +59,7 @@ class Speaker:
             tenant_id=self.tester.tenant_id,
             station_id=self.station_id,
             actor=Actor(tenant_id=self.tester.tenant_id, role=Role.STATION, name=self.identity, id=self.station_id),
-            workplace=self.tester.workplace,
+            workplace=self.workplace or self.tester.workplace,
             version=self.version,
             action=action,
             message_id=str(uuid4()),
