@@ -56,8 +56,8 @@ def id_token_info(authorization: Authorization) -> IdTokenInfoType:
     )
 
 
-def id_token(uid: str, type: str) -> IdTokenType:
-    return IdTokenType(id_token=uid, type=TYPE[type])
+def id_token(uid: str, type: str | None) -> IdTokenType:
+    return IdTokenType(id_token=uid, type=TYPE[type or "CENTRAL"])
 
 
 def group_id_token(group_uid: str | None) -> IdTokenType | None:

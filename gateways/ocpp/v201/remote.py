@@ -35,7 +35,7 @@ _TRIGGER = {
 
 def _remote_start(wanted: dict[str, Any]) -> call.RequestStartTransaction:
     return call.RequestStartTransaction(
-        id_token=id_token(wanted["token_uid"], wanted["token_type"]),
+        id_token=id_token(wanted["token_uid"], wanted.get("token_type")),
         remote_start_id=wanted["remote_start_number"],
         evse_id=wanted.get("evse_number"),
     )
