@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.ops import UUID, index, tenant_table
+from migrations.ops import JSONB, TIMESTAMP, UUID, index, reference, tenant_table
 
 revision = "0004"
 down_revision = "0002"
@@ -11,6 +11,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     tokens()
+    local_lists()
 
 
 def tokens() -> None:
@@ -37,3 +38,25 @@ def tokens() -> None:
     )
     index("token_group", "uid_key", unique=True)
     index("token_group", "created_at", "id")
+
+
+def local_lists() -> None:
+    tenant_table(
+        "local_list",
+        *reference("station_id", "station", on_delete="cascade"),
+        sa.Column("policy", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("wanted_version", sa.Integer, nullable=False),
+        sa.Column("entries", JSONB),
+        sa.Column("omitted", sa.Integer, nullable=False),
+        sa.Column("is_known", sa.Boolean, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("due_at", TIMESTAMP),
+        sa.Column("connection_at", TIMESTAMP),
+        sa.Column("firmware_version", sa.Text),
+        sa.Column("updated_at", TIMESTAMP, nullable=False),
+    )
+    index("local_list", "station_id", unique=True)
+    index("local_list", "due_at", where="due_at is not null")

@@ -151,7 +151,6 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "stopSession": [('stopSession(sessionId: "{session}") { id }', GONE)],
     "assignSessionOrphan": [('assignSessionOrphan(orphanId: "{orphan}", sessionId: "{session}") { id }', GONE)],
     "dismissSessionOrphan": [('dismissSessionOrphan(orphanId: "{orphan}") { id }', GONE)],
-    "createToken": [(f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh")],
     "createToken": [
         (f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh"),
         ('createToken(input: {uid: "OURS", locationIds: ["{location}"]}) { uid }', GONE),

@@ -73,6 +73,7 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Session.token",
         "Session.cost",
         "Session.signedMeterValues",
+        "Token.locations",
         "Point.latest",
         "Command.station",
         "Command.session",
