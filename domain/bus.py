@@ -4,7 +4,7 @@ What must not be lost goes through the outbox instead.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -98,4 +98,8 @@ class Bus(Protocol):
         Where they are not all kept any more (nor the one with that id), it ends with a `Gap`. Raises `Invalid` for
         what is no id, and `Unavailable`.
         """
+        ...
+
+    async def listened_to(self, topics: Sequence[Topic]) -> set[Topic]:
+        """Those of them that somebody in the cluster listens to just now, or did a moment ago. Raises `Unavailable`."""
         ...

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain import commands, sessions, stations
+from domain import commands, sessions, station_log, stations
 from domain.events import Event
 from domain.work import Work
 
@@ -25,7 +25,7 @@ class Later:
 
 REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     # a station that lost power sends its stop after the boot: give it time before inferring one
-    stations.StationDeleted: [commands.hang_up],
+    stations.StationDeleted: [commands.hang_up, station_log.forget],
     stations.StationBooted: [
         Later(sessions.interrupt_unheard, timedelta(minutes=5)),
         Later(commands.wake, timedelta(seconds=1)),  # behind the answer to the boot

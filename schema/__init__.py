@@ -17,6 +17,7 @@ from schema.locations import LocationMutation, LocationQuery
 from schema.points import PointMutation, PointQuery, PointSubscription
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutation, SessionQuery, SessionSubscription
+from schema.station_log import StationLogQuery, StationLogSubscription
 from schema.stations import StationMutation, StationQuery, StationSubscription
 from schema.tokens import TokenMutation, TokenQuery
 from schema.users import UserQuery
@@ -25,6 +26,7 @@ from schema.users import UserQuery
 @strawberry.type(description="What can be asked. A field that fails answers null and an error; its siblings answer.")
 class Query(
     StationQuery,
+    StationLogQuery,
     SessionQuery,
     TokenQuery,
     LocationQuery,
@@ -56,6 +58,7 @@ class Mutation(
 )
 class Subscription(
     StationSubscription,
+    StationLogSubscription,
     SessionSubscription,
     PointSubscription,
     CommandSubscription,

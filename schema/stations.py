@@ -55,6 +55,8 @@ class Station:
     serial_number: str | None = attribute("Of the box.")
     firmware_version: str | None = attribute("As it booted.")
     ocpp_version: str | None = attribute("The subprotocol of its last socket: ocpp1.6, ocpp2.0.1, ocpp2.1.")
+    connected_at: datetime | None = attribute("When its last socket opened.")
+    peer: str | None = attribute("The address that its last socket came from.")
     iccid: str | None = attribute("Of its SIM card.")
     imsi: str | None = attribute("Of its SIM card.")
     meter_type: str | None = attribute("Of its main meter.")

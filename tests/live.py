@@ -44,7 +44,7 @@ async def assert_live(
 
 def at(data: Any, path: str) -> Any:
     for name in path.split("."):
-        data = data[name]
+        data = data[int(name)] if isinstance(data, list) else data[name]
     return data
 
 

@@ -119,6 +119,9 @@ def print_schema() -> None:
 @app.command()
 def watch(
     query: Annotated[str | None, typer.Argument(help="A subscription; a live table of the fleet without one.")] = None,
+    station: Annotated[
+        str | None, typer.Option(help="What this station and the server say to each other, as they do.")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="GraphQL's address.")] = None,
     secret: Annotated[
         str | None, typer.Option("--credential", envvar="VOLTGRAPH_CREDENTIAL", help="The demo's without one.")
@@ -127,7 +130,7 @@ def watch(
     """Stream a subscription in the terminal."""
     from voltgraph.watch import run_watch
 
-    sys.exit(run_watch(load(), query=query, url=url, secret=secret))
+    sys.exit(run_watch(load(), query=query, station=station, url=url, secret=secret))
 
 
 @tenant.command(name="create")

@@ -27,7 +27,7 @@ from pgqueuer.queries import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain import actor, outbox
+from domain import actor, outbox, station_log
 from domain.errors import Unavailable
 from domain.events import Envelope
 from domain.reactions import SWEEPS, Sweep, by_name, name_of, reactions_to
@@ -256,6 +256,7 @@ class Relay:
             await connection.execute(_PRUNE_LOG, {"keep": _KEEP})
             await connection.execute(_PRUNE_STATISTICS, {"keep": _KEEP})
         await self._for_each(tenant_ids, _forget_done)
+        await station_log.forget_old(self.workplace)
 
 
 async def _first_time(work: Work, envelope: Envelope, name: str) -> bool:

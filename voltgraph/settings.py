@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     station_handshakes_waiting: int = Field(default=2_000, ge=0)
     session_forgotten_h: float = Field(default=24.0, ge=0, le=24 * 365)
 
+    station_log_days: int = Field(default=7, ge=0, le=3650)
+    station_log_heartbeats: bool = True
+
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=1)
     log_format: Literal["console", "json"] = "console"

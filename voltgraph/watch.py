@@ -1,4 +1,4 @@
-"""`voltgraph watch`: a subscription in the terminal, by default a live table of the fleet."""
+"""`voltgraph watch`: a subscription in the terminal, by default a live table of the fleet; or what one station says."""
 
 import asyncio
 import sys
@@ -28,6 +28,15 @@ subscription { sessionUpdates { kind session {
   id station { identity } evseNumber tokenUid status startedAt energyWh powerW socPercent
 } } }
 """
+STATION = "query ($identity: String!) { stationByIdentity(identity: $identity) { id } }"
+LOG = """
+subscription ($id: ID!, $last: Int!) { stationLogUpdates(stationId: $id, last: $last) {
+  at direction kind action messageId payload durationMs errorCode
+} }
+"""
+_LAST = 20
+_ARROWS = {"IN": "←", "OUT": "→", "NONE": "·"}  # from the station, to it
+_SAID_STYLES = {"ERROR": "red", "EVENT": "yellow"}
 _STYLES = {"CHARGING": "green", "AVAILABLE": "cyan", "FAULTED": "red", "UNAVAILABLE": "red", "UNKNOWN": "dim"}
 
 
@@ -35,11 +44,16 @@ class WatchError(Exception):
     """One line for the terminal."""
 
 
-def run_watch(settings: Settings, *, query: str | None, url: str | None, secret: str | None) -> int:
+def run_watch(
+    settings: Settings, *, query: str | None, station: str | None, url: str | None, secret: str | None
+) -> int:
     address = (url or f"http://{settings.host}:{settings.port}/graphql").replace("http", "ws", 1)
     try:
         secret = secret or _demo_secret(settings)
-        asyncio.run(_stream(address, secret, query) if query else _fleet(address, secret))
+        if station is not None:
+            asyncio.run(_log(address, secret, station))
+        else:
+            asyncio.run(_stream(address, secret, query) if query else _fleet(address, secret))
     except WatchError as error:
         print(f"voltgraph watch: {error}", file=sys.stderr)
         return 1
@@ -60,6 +74,26 @@ async def _stream(address: str, secret: str, query: str) -> None:
     async with aclosing(subscribed(address, secret, query)) as items:
         async for item in items:
             print(orjson.dumps(item).decode(), flush=True)
+
+
+async def _log(address: str, secret: str, identity: str) -> None:
+    """A line per entry, as it is said."""
+    console = Console(highlight=False, soft_wrap=True)
+    async with aclosing(subscribed(address, secret, STATION, identity=identity)) as found:
+        station_id = (await anext(found))["stationByIdentity"]["id"]
+    async with aclosing(subscribed(address, secret, LOG, id=station_id, last=_LAST)) as items:
+        async for item in items:
+            entry = item["stationLogUpdates"]
+            console.print(said(entry), style=_SAID_STYLES.get(entry["kind"]), markup=False)
+
+
+def said(entry: dict[str, Any]) -> str:
+    """`12:30:05.123 ← CALL   StatusNotification {…}`; an answer with how long it took."""
+    took = "" if entry["durationMs"] is None else f"{entry['durationMs']:.0f} ms "
+    what = " ".join(filter(None, (entry["action"] or entry["messageId"], entry["errorCode"])))
+    at = entry["at"].partition("T")[2].rstrip("Z")
+    at = f"{at.partition('.')[0]}.{at.partition('.')[2][:3]:0<3}"
+    return f"{at} {_ARROWS[entry['direction']]} {entry['kind']:<6} {what} {took}{entry['payload']}"
 
 
 async def _fleet(address: str, secret: str) -> None:
@@ -177,7 +211,7 @@ def _number(value: float | None, unit: str) -> str:
     return "" if value is None else f"{value / 1000:.2f} k{unit}"
 
 
-async def subscribed(address: str, secret: str, query: str) -> AsyncGenerator[dict[str, Any]]:
+async def subscribed(address: str, secret: str, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
     """The data of each item (graphql-transport-ws)."""
     try:
         async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
@@ -186,7 +220,7 @@ async def subscribed(address: str, secret: str, query: str) -> AsyncGenerator[di
                 message = orjson.loads(await socket.recv())
                 match message["type"]:
                     case "connection_ack":
-                        await _send(socket, id="1", type="subscribe", payload={"query": query})
+                        await _send(socket, id="1", type="subscribe", payload={"query": query, "variables": variables})
                     case "ping":
                         await _send(socket, type="pong")
                     case "next":

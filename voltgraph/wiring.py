@@ -1,7 +1,7 @@
 """From port to adapter: the one place that knows everyone."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -25,6 +25,7 @@ from domain.commands import (
 from domain.credentials import SecretKey
 from domain.points import HistoryStore, Latest
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
+from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
@@ -115,6 +116,7 @@ class House:
     attendance: Attendance
     door: Doorkeeper
     purse: Purse | None
+    station_log: Recorder | None
 
     @classmethod
     @asynccontextmanager
@@ -135,6 +137,7 @@ class House:
             router = await stack.enter_async_context(Router(settings.redis_url))
             store = await stack.enter_async_context(TimescaleStore(plain_url(settings.database_url)))
             link = ClusterLink(presence, router, process_id)
+            log_rules = StationLogRules(days=settings.station_log_days, heartbeats=settings.station_log_heartbeats)
             workplace = Workplace(
                 engine,
                 clock=clock,
@@ -150,6 +153,7 @@ class House:
                         heartbeat_interval_s=settings.heartbeat_interval_s,
                     ),
                     SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
+                    StationLogRules: log_rules,
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
                     AuthorizationRules: _authorization_rules(settings),
                     RoamingAuthority: PatientAuthority(
@@ -160,6 +164,7 @@ class House:
             answers = await stack.enter_async_context(
                 RedisAnswers(settings.redis_url, age_s=settings.station_answers_s)
             )
+            recorder = Recorder(workplace, log_rules) if log_rules.days else None
             sockets = Sockets()
             attendance = Attendance(
                 workplace, sockets, process_id=process_id, evict=link.evict, lease_s=settings.station_lease_s
@@ -172,6 +177,7 @@ class House:
                 sockets=sockets,
                 answers=answers,
                 limits=_limits(settings),
+                recorder=recorder,
             )
             relay = Relay(
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
@@ -190,13 +196,15 @@ class House:
                 attendance,
                 door,
                 _purse(settings, redis),
+                recorder,
             )
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Takes orders for its sockets, keeps their leases, runs the outbox, remembers callers."""
         await self.link.serve(Desk(self.workplace, self.stations.sockets, self.attendance))
-        async with self.attendance.kept(), self.relay.running(), self.door.kept():
+        logging = nullcontext() if self.station_log is None else self.station_log.running()
+        async with logging, self.attendance.kept(), self.relay.running(), self.door.kept():
             yield
 
     async def drain(self) -> None:

@@ -76,6 +76,7 @@ class Station(Record, table=True):
     meter_type: str | None = None
     meter_serial_number: str | None = None
     ocpp_version: str | None = None
+    peer: str | None = None
     registration: Registration = Field(default=Registration.ACCEPTED, sa_type=enum_type(Registration))
     boot_reason: str | None = None
     booted_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)

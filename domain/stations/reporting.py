@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import Text, cast, func, literal, update
 from sqlmodel import col, select
 
 from domain.actor import Permission
+from domain.rows import JSON
 from domain.stations.events import StationBooted, StationConnected, StationDisconnected, StationStatusChanged
 from domain.stations.models import Connector, Evse, Station, StationStatus, shown, whole
 from domain.stations.presence import Presence
@@ -18,10 +19,13 @@ from domain.work import Work
 SKEW_NOTED_S = 2.0
 
 
-async def connected(work: Work, *, station_ids: Collection[UUID], ocpp_version: str) -> None:
+async def connected(
+    work: Work, *, station_ids: Collection[UUID], ocpp_version: str, peers: Mapping[UUID, str] | None = None
+) -> None:
     """Sockets of these stations are live. Many at once, for a restart brings back thousands."""
     work.require(Permission.REPORT)
-    change = {"ocpp_version": ocpp_version, "connected_at": work.now, "last_seen_at": work.now}
+    peer = func.coalesce(_by_station(peers or {}), Station.peer)
+    change = {"ocpp_version": ocpp_version, "connected_at": work.now, "last_seen_at": work.now, "peer": peer}
     for station_id in await _change(work, station_ids, change):
         work.emit(StationConnected(station_id=station_id, ocpp_version=ocpp_version))
 
@@ -40,6 +44,12 @@ async def _change(work: Work, station_ids: Collection[UUID], values: Mapping[str
     found = (await work.session.exec(known)).all()
     await work.session.exec(update(Station).where(col(Station.id).in_(found)).values(values))
     return found
+
+
+def _by_station(texts: Mapping[UUID, str]) -> Any:
+    """The text of the row's own station, as an expression that is the same for any number of them."""
+    by_id = literal({str(station_id): text for station_id, text in texts.items() if text}, JSON)
+    return by_id.op("->>")(cast(Station.id, Text))
 
 
 async def forget_lost(work: Work) -> None:

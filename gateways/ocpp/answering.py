@@ -18,6 +18,7 @@ from domain.work import Workplace
 from gateways.ocpp import frames, memory
 from gateways.ocpp.deviations import Deviation, DeviationLog
 from gateways.ocpp.frames import TRANSACTION_ACTIONS, CallFrame, Code, Fault, Version
+from gateways.ocpp.journal import Journal
 from gateways.ocpp.link import Admission, Call, Handler, Limits, Line, fault_of
 from gateways.ocpp.memory import AnswerMemory, Recent, Remembered
 from gateways.ocpp.schemas import SENDS, Kind, actions, form
@@ -61,6 +62,7 @@ class Answering:
         limits: Limits,
         answers: AnswerMemory,
         deviations: DeviationLog,
+        journal: Journal,
     ) -> None:
         self._line = line
         self._identity = identity
@@ -72,6 +74,7 @@ class Answering:
         self._limits = limits
         self._answers = answers
         self._deviations = deviations
+        self._journal = journal
         self._recent = Recent(age_s=limits.repeat_window_s)
         self._numbers_ids = False
         self._sole_after_s = time.monotonic() + answers.age_s + limits.handle_timeout_s
@@ -88,15 +91,17 @@ class Answering:
         return Reply(None, reply.result, reply.followers) if frame.unconfirmed else reply
 
     def note(self, action: str, deviations: Sequence[Deviation]) -> None:
-        if deviations:
-            self._deviations.note(
-                deviations,
-                tenant_id=self._admission.tenant_id,
-                station_id=self._admission.station_id,
-                identity=self._identity,
-                version=self._version,
-                action=action,
-            )
+        if not deviations:
+            return
+        for told in self._deviations.note(
+            deviations,
+            tenant_id=self._admission.tenant_id,
+            station_id=self._admission.station_id,
+            identity=self._identity,
+            version=self._version,
+            action=action,
+        ):
+            self._journal.happened("tolerated", action=action, kind=told.kind, path=told.path, detail=told.message)
 
     async def _answer(self, received: Received) -> Reply:
         frame = received.frame

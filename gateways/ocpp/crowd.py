@@ -14,7 +14,7 @@ from domain.work import Workplace
 AT_ONCE = 500
 RETRY_DELAYS_S = (0.5, 2.0, 5.0)  # while the database is away: nobody says it twice
 
-Change = tuple[UUID, str | None, "asyncio.Future[None]"]  # station, the version it speaks or None when it went
+Change = tuple[UUID, str | None, str, "asyncio.Future[None]"]  # station, its version or None when it went, its peer
 
 
 class Crowd:
@@ -26,16 +26,16 @@ class Crowd:
         self._waiting: defaultdict[UUID, deque[Change]] = defaultdict(deque)
         self._telling: dict[UUID, asyncio.Task[None]] = {}
 
-    async def came(self, tenant_id: UUID, station_id: UUID, ocpp_version: str) -> None:
-        await self._told(tenant_id, station_id, ocpp_version)
+    async def came(self, tenant_id: UUID, station_id: UUID, ocpp_version: str, *, peer: str = "") -> None:
+        await self._told(tenant_id, station_id, ocpp_version, peer)
 
     async def went(self, tenant_id: UUID, station_id: UUID) -> None:
-        await self._told(tenant_id, station_id, None)
+        await self._told(tenant_id, station_id, None, "")
 
-    async def _told(self, tenant_id: UUID, station_id: UUID, ocpp_version: str | None) -> None:
+    async def _told(self, tenant_id: UUID, station_id: UUID, ocpp_version: str | None, peer: str) -> None:
         """Returns when it is committed; raises what kept it from being so."""
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[tenant_id].append((station_id, ocpp_version, told))
+        self._waiting[tenant_id].append((station_id, ocpp_version, peer, told))
         if tenant_id not in self._telling:
             self._telling[tenant_id] = asyncio.create_task(self._tell(tenant_id))
         await told
@@ -65,15 +65,15 @@ class Crowd:
     async def _tell_once(self, tenant_id: UUID, crowd: list[Change]) -> None:
         async with self._workplace.open_work(system(tenant_id, "ocpp")) as work:
             for version, changes in groupby(crowd, key=lambda change: change[1]):
-                station_ids = [station_id for station_id, _, _ in changes]
+                peers = {station_id: peer for station_id, _, peer, _ in changes}
                 if version is None:
-                    await stations.disconnected(work, station_ids=station_ids, seen_at=work.now)
+                    await stations.disconnected(work, station_ids=list(peers), seen_at=work.now)
                 else:
-                    await stations.connected(work, station_ids=station_ids, ocpp_version=version)
+                    await stations.connected(work, station_ids=list(peers), ocpp_version=version, peers=peers)
 
 
 def _settle(crowd: list[Change], error: Exception | None) -> None:
-    for _, _, told in crowd:
+    for _, _, _, told in crowd:
         if told.done():
             continue  # whoever waited has been cancelled
         if error is None:

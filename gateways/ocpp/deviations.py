@@ -42,7 +42,9 @@ class DeviationLog:
         identity: str,
         version: Version,
         action: str,
-    ) -> None:
+    ) -> list[Deviation]:
+        """Answers those that were told now."""
+        told = []
         for deviation in deviations:
             DEVIATIONS.labels(version.number, action, deviation.kind).inc()
             key = (station_id, action, deviation.kind, deviation.path)
@@ -52,6 +54,7 @@ class DeviationLog:
             self._told[key] = None
             if len(self._told) > self._remembered:
                 self._told.popitem(last=False)
+            told.append(deviation)
             log.warning(
                 "ocpp deviation tolerated",
                 tenant=str(tenant_id),
@@ -61,3 +64,4 @@ class DeviationLog:
                 path=deviation.path,
                 detail=deviation.message,
             )
+        return told

@@ -16,10 +16,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from domain import station_log
 from domain.errors import DomainError, Invalid, NotFound, Unauthenticated, Unavailable
 from domain.work import Workplace
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.frames import Version
+from gateways.ocpp.journal import Journal
 from gateways.ocpp.link import Admission, Handler, Limits, VersionPackage
 from gateways.ocpp.memory import AnswerMemory, ProcessMemory
 from gateways.ocpp.registry import Sockets
@@ -93,6 +95,7 @@ class Endpoint:
         sockets: Sockets | None = None,
         answers: AnswerMemory | None = None,
         limits: Limits | None = None,
+        recorder: station_log.Recorder | None = None,
     ) -> None:
         self.sockets = sockets or Sockets()
         self._gate = gate
@@ -107,6 +110,7 @@ class Endpoint:
             patience_s=self._limits.handshake_patience_s,
         )
         self._deviations = DeviationLog()
+        self._recorder = recorder
 
     @property
     def route(self) -> WebSocketRoute:
@@ -117,14 +121,36 @@ class Endpoint:
         try:
             visitor, admission = await self._admit(websocket)
         except DomainError as error:
-            await _deny(websocket, _STATUSES.get(error.code, 500), error.message)
+            await self._deny(websocket, _STATUSES.get(error.code, 500), error.message)
         except Exception:
             error_id = uuid4().hex[:12]
             log.exception("ocpp handshake failed", error_id=error_id)
-            await _deny(websocket, 500, f"internal error {error_id}")
+            await self._deny(websocket, 500, f"internal error {error_id}")
         else:
             await websocket.accept(visitor.subprotocol)
-            await self._converse(self._socket(websocket, visitor, admission))
+            journal = self._journal(admission)
+            journal.happened(
+                "connected",
+                version=visitor.version.value,
+                peer=_peer(websocket),
+                agent=websocket.headers.get("user-agent"),
+            )
+            await self._converse(self._socket(websocket, visitor, admission, journal))
+
+    def _journal(self, admission: Admission) -> Journal:
+        return Journal(
+            self._recorder,
+            tenant_id=admission.tenant_id,
+            station_id=admission.station_id,
+            clock=self._workplace.clock,
+        )
+
+    async def _deny(self, websocket: WebSocket, status: int, reason: str) -> None:
+        """A crowd that has to wait is no news of any of them."""
+        stranger = _stranger(websocket) if self._recorder is not None and status not in _RETRY_AFTER_S else None
+        if self._recorder is not None and stranger is not None:
+            self._recorder.turn_away(stranger, status=status, reason=reason, peer=_peer(websocket))
+        await _deny(websocket, status, reason)
 
     async def _admit(self, websocket: WebSocket) -> tuple[_Visitor, Admission]:
         if self.sockets.closing:
@@ -132,9 +158,8 @@ class Endpoint:
         tenant_slug, identity = _address(websocket)
         version, subprotocol = self._negotiate(websocket.scope["subprotocols"])
         basic = _basic(websocket.headers.get("authorization"), identity)
-        peer = websocket.client.host if websocket.client else ""
         async with self._turnstile.handshake():
-            admission = await self._gate.admit(tenant_slug, identity, version, basic, peer)
+            admission = await self._gate.admit(tenant_slug, identity, version, basic, _peer(websocket))
         return _Visitor(tenant_slug, identity, version, subprotocol), admission
 
     def _negotiate(self, offered: Sequence[str]) -> tuple[Version, str]:
@@ -146,7 +171,7 @@ class Endpoint:
         spoken = ", ".join(version.value for version in reversed(Version) if version in self._handlers)
         raise Invalid(f"no common OCPP version; spoken here as subprotocols: {spoken}")
 
-    def _socket(self, websocket: WebSocket, visitor: _Visitor, admission: Admission) -> StationSocket:
+    def _socket(self, websocket: WebSocket, visitor: _Visitor, admission: Admission, journal: Journal) -> StationSocket:
         return StationSocket(
             websocket,
             identity=visitor.identity,
@@ -158,6 +183,7 @@ class Endpoint:
             answers=self._answers,
             deviations=self._deviations,
             turnstile=self._turnstile,
+            journal=journal,
             seen=lambda: self._lifecycle.seen(admission),
         )
 
@@ -217,6 +243,17 @@ def _basic(header: str | None, identity: str) -> Basic | None:
     return user.decode("utf-8", "replace"), password
 
 
+def _peer(websocket: WebSocket) -> str:
+    return websocket.client.host if websocket.client else ""
+
+
+def _stranger(websocket: WebSocket) -> station_log.Stranger | None:
+    try:
+        return station_log.Stranger(*_address(websocket))
+    except NotFound:
+        return None
+
+
 def _headers(status: int) -> dict[str, str]:
     if status in _RETRY_AFTER_S:
         return {"Retry-After": str(random.choice(_RETRY_AFTER_S[status]))}
@@ -225,8 +262,7 @@ def _headers(status: int) -> dict[str, str]:
 
 async def _deny(websocket: WebSocket, status: int, reason: str) -> None:
     DENIED.labels(str(status)).inc()
-    peer = websocket.client.host if websocket.client else ""
-    log.info("station denied", path=websocket.scope["path"], peer=peer, status=status, reason=reason)
+    log.info("station denied", path=websocket.scope["path"], peer=_peer(websocket), status=status, reason=reason)
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(PlainTextResponse(reason, status, headers=_headers(status)))
         await asyncio.sleep(0)  # uvicorn calls it an error of ours when we return before it has closed the connection

@@ -29,6 +29,7 @@ class HouseGate:
             actor=Actor(tenant_id=tenant_id, role=Role.STATION, name=identity, id=station.id),
             tenant_id=tenant_id,
             station_id=station.id,
+            peer=peer,
         )
 
     async def _tenant(self, slug: str) -> UUID:

@@ -57,6 +57,7 @@ class Admission:
     actor: Actor
     tenant_id: UUID
     station_id: UUID
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ class Call:
     received_at: datetime
     raw: Payload
     socket: Line
-    tolerate: Callable[[Sequence[Deviation]], None]
+    tolerate: Callable[[Sequence[Deviation]], object]
     watch: ClockWatch = field(default_factory=ClockWatch)
     followers: list[Coroutine[Any, Any, object]] = field(default_factory=list)
 

@@ -55,7 +55,7 @@ class Attendance:
         finally:
             self._holds[socket] = hold  # not before: a beat would find it held by the one that it replaces
         await self._replace(hold, previous)
-        await self._crowd.came(hold[0], hold[1], socket.version.value)
+        await self._crowd.came(hold[0], hold[1], socket.version.value, peer=admission.peer)
 
     async def _replace(self, hold: Hold, previous: str | None) -> None:
         if previous is not None:

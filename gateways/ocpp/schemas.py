@@ -12,10 +12,11 @@ from typing import Any, Final
 import jsonschema_rs
 
 from domain.errors import Invalid
+from domain.station_log import holds_secrets
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Payload, Version
 from gateways.ocpp.payloads import Shape
-from gateways.ocpp.tolerance import mended
+from gateways.ocpp.tolerance import mended, words
 
 
 class Kind(StrEnum):
@@ -64,7 +65,8 @@ class Form:
         error = next(self._validator.iter_errors(payload), None)
         if error is not None:
             field = ".".join(str(key) for key in error.instance_path)
-            raise Invalid(f"{self.action} {field}: {error.message}".replace(" :", ":"), field=field)
+            wrong = words(error, confidential=holds_secrets(payload))
+            raise Invalid(f"{self.action} {field}: {wrong}".replace(" :", ":"), field=field)
 
 
 @cache  # bounded by the versions' messages: `actions` is asked first

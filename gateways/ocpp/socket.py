@@ -31,6 +31,7 @@ from gateways.ocpp.frames import (
     Unreadable,
     Version,
 )
+from gateways.ocpp.journal import Journal
 from gateways.ocpp.link import Admission, Handler, Limits, Line, Refused
 from gateways.ocpp.memory import AnswerMemory, StationKey
 from gateways.ocpp.outbound import Answer, Outbound
@@ -75,6 +76,7 @@ class StationSocket(Line):
         limits: Limits,
         answers: AnswerMemory,
         deviations: DeviationLog,
+        journal: Journal,
         turnstile: Turnstile,
         seen: Callable[[], None],
     ) -> None:
@@ -87,6 +89,7 @@ class StationSocket(Line):
         self._clock = workplace.clock
         self._limits = limits
         self._seen = seen
+        self._journal = journal
         self._answering = Answering(
             line=self,
             identity=identity,
@@ -97,6 +100,7 @@ class StationSocket(Line):
             limits=limits,
             answers=answers,
             deviations=deviations,
+            journal=journal,
         )
         self._turnstile = turnstile
         self._pace = Pace(limits.messages_per_s, burst=limits.burst_messages)
@@ -231,7 +235,9 @@ class StationSocket(Line):
         while (text := await self._next_text()) is not None:
             self.last_received_at = self._clock()
             self._seen()
-            await self._take(frames.parse(text, self.version, max_depth=self._limits.depth))
+            frame = frames.parse(text, self.version, max_depth=self._limits.depth)
+            self._journal.heard(text, frame)
+            await self._take(frame)
 
     async def _next_text(self) -> str | None:
         """The next message; None when there will be no more."""
@@ -245,6 +251,7 @@ class StationSocket(Line):
         finally:
             self._silence = None
         if message["type"] == "websocket.disconnect":
+            self._journal.happened("disconnected", code=message.get("code"), reason=message.get("reason"))
             return None
         text = _text_of(message)
         if _is_longer(text, self._limits.frame_bytes):
@@ -325,6 +332,7 @@ class StationSocket(Line):
     # --- sending -------------------------------------------------------------------------------------------------
 
     async def _send(self, text: str) -> bool:
+        self._journal.said(text)
         try:
             await self._websocket.send_text(text)
         except (WebSocketDisconnect, RuntimeError):
@@ -332,6 +340,7 @@ class StationSocket(Line):
         return True
 
     async def _hang_up(self, code: int, reason: str) -> None:
+        self._journal.happened("closed", code=code, reason=reason)
         try:
             await self._websocket.close(code, reason)
         except (WebSocketDisconnect, RuntimeError):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from domain.station_log import holds_secrets
 from gateways.ocpp.conversions import converted
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, Payload
@@ -82,6 +83,7 @@ class _Mending:
         self.payload = payload
         self._action = action
         self._shape = shape
+        self._is_confidential = holds_secrets(payload)
         self._waived = WAIVED.get(action, set())
         self._deviations: dict[tuple[str, str], Deviation] = {}
         self._thinned: dict[Path, jsonschema_rs.ValidationError] = {}  # lists that lost elements
@@ -98,10 +100,10 @@ class _Mending:
             return
         fixed = None if value is None else converted(value, error.kind.as_dict()["types"], key=path[-1] if path else "")
         if fixed is None:
-            self._note("null" if value is None else "type", path, error.message)
+            self._note("null" if value is None else "type", path, self._words(error))
             self._leave_out(path, error)
         else:
-            self._note("type", path, error.message)
+            self._note("type", path, self._words(error))
             _put(self.payload, path, fixed)
 
     def judge(self, error: jsonschema_rs.ValidationError) -> None:
@@ -116,9 +118,9 @@ class _Mending:
             self._reword(path, value, error)
         elif keyword == "additionalProperties":
             for name in error.kind.as_dict()["unexpected"]:
-                self._note("extra", (*path, name), error.message)
+                self._note("extra", (*path, name), self._words(error))
         elif keyword in KEPT:
-            self._note(KEPT[keyword], path, error.message)
+            self._note(KEPT[keyword], path, self._words(error))
         else:
             self._leave_out(path, error)
 
@@ -132,12 +134,12 @@ class _Mending:
         self.payload = _without_gone(self.payload)
 
     def _miss(self, path: Path, error: jsonschema_rs.ValidationError) -> None:
-        self._note("missing", path, error.message)
+        self._note("missing", path, self._words(error))
         if _pattern(path) not in self._waived:
             self._leave_out(path[:-1], error)
 
     def _reword(self, path: Path, value: Any, error: jsonschema_rs.ValidationError) -> None:
-        self._note("enum", path, error.message)
+        self._note("enum", path, self._words(error))
         wanted = {option.casefold(): option for option in error.kind.as_dict()["options"] if isinstance(option, str)}
         known = wanted.get(value.strip().casefold()) if isinstance(value, str) else None
         if known is not None:
@@ -148,7 +150,7 @@ class _Mending:
     def _leave_out(self, path: Path, error: jsonschema_rs.ValidationError) -> None:
         """The nearest optional thing around an unusable value, or the message."""
         if not path:
-            raise Fault(_code(error), f"{_pattern(tuple(error.instance_path)) or self._action}: {error.message}")
+            raise Fault(_code(error), f"{_pattern(tuple(error.instance_path)) or self._action}: {self._words(error)}")
         parent, key = path[:-1], path[-1]
         _put(self.payload, path, _GONE)
         if isinstance(key, int):
@@ -163,12 +165,20 @@ class _Mending:
                 shape = shape.below(key)
         return shape is not None and path[-1] in shape.required
 
+    def _words(self, error: jsonschema_rs.ValidationError) -> str:
+        return words(error, confidential=self._is_confidential)
+
     def _note(self, kind: str, path: Path, message: str) -> None:
         pattern = _pattern(path)
         self._deviations.setdefault((kind, pattern), Deviation(kind, pattern, message[:200]))
 
 
 _GONE: Final = object()
+
+
+def words(error: jsonschema_rs.ValidationError, *, confidential: bool) -> str:
+    """What is wrong; the validator's words have the value in them."""
+    return f"violates {error.kind.name}" if confidential else error.message
 
 
 def _code(error: jsonschema_rs.ValidationError) -> Code:

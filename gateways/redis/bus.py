@@ -174,6 +174,13 @@ class RedisBus(Bus):
             raise
         PUBLISHED.inc(len(messages))
 
+    async def listened_to(self, topics: Sequence[Topic]) -> set[Topic]:
+        """Redis counts those who are subscribed to the very channel."""
+        if not topics:
+            return set()
+        (counts,) = await self._backend.run([("PUBSUB", "NUMSUB", *(streams.channel(topic) for topic in topics))])
+        return {topic for topic, count in zip(topics, counts[1::2], strict=True) if count}
+
     def _apologize_later(self, messages: Iterable[Message]) -> None:
         for message in messages:
             kind = streams.whole_kind(message.topic)

@@ -32,6 +32,13 @@ where n.nspname = 'public' and c.relkind in ('r', 'p') order by 1
 """
 
 
+# None of them has a policy, so whoever came to read one would find it empty.
+_SECURED_LOG = """
+select relrowsecurity and relforcerowsecurity from pg_class
+where relispartition and relkind = 'r' and relname like 'station_log_%'
+"""
+
+
 async def test_every_table_is_isolated_or_on_the_list(workplace: Workplace) -> None:
     async with workplace.engine.connect() as connection:
         tables = (await connection.execute(text(_TABLES))).all()
@@ -39,7 +46,7 @@ async def test_every_table_is_isolated_or_on_the_list(workplace: Workplace) -> N
     assert len(tables) > len(OPEN)
     for table in tables:
         assert table.owner != user, f"{table.name} is owned by the application's role"
-        if table.name in OPEN or (table.partition and table.name.startswith("reading_")):
+        if table.name in OPEN or (table.partition and table.name.startswith(("reading_", "station_log_"))):
             continue
         column = "id" if table.name in OWN_KEY else "tenant_id"
         assert column in table.columns, f"{table.name} has no {column}"
@@ -64,6 +71,7 @@ async def test_every_foreign_key_carries_the_tenant(workplace: Workplace) -> Non
 async def test_the_application_may_touch_no_partition_and_make_nothing(workplace: Workplace) -> None:
     async with workplace.engine.connect() as connection:
         await connection.execute(text("select ensure_reading_partition((now() + interval '40 days')::date)"))
+        await connection.execute(text("select ensure_station_log_partition((now() + interval '40 days')::date)"))
         granted = (
             await connection.scalars(
                 text(
@@ -81,7 +89,10 @@ async def test_the_application_may_touch_no_partition_and_make_nothing(workplace
                 )
             )
         ).one()
+        secured = (await connection.scalars(text(_SECURED_LOG))).all()
     assert granted == []
+    assert secured
+    assert all(secured)
     assert may_create is False
     assert not any(role)
 
@@ -99,6 +110,8 @@ async def test_functions_that_run_as_the_owner_have_a_fixed_search_path(workplac
         "tenant_ids",
         "credential_by_hash",
         "ensure_reading_partition",
+        "ensure_station_log_partition",
+        "drop_station_log_partitions",
     }
     for function in functions:
         assert "search_path=public, pg_temp" in function.config, function.proname

@@ -97,6 +97,7 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'stations(filter: {{text: "{IDENTITY}"}}) {NODES}', EMPTY),
     ],
     "station": [('station(id: "{station}") { id }', GONE)],
+    "stationLog": [('stationLog(stationId: "{station}") { totalCount nodes { payload } }', GONE)],
     "stationByIdentity": [(f'stationByIdentity(identity: "{IDENTITY}") {{ id }}', GONE)],
     "sessions": [
         (f"sessions {NODES}", EMPTY),
@@ -210,6 +211,7 @@ SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
             ('stationStatusUpdates(stationIds: ["{station}"]) { station { id } }', GONE),
         ],
     ),
+    "stationLogUpdates": (_plug, [('stationLogUpdates(stationId: "{station}") { payload }', GONE)]),
     "sessionUpdates": (
         _meter,
         [

@@ -128,6 +128,19 @@ async def test_watch_prints_a_subscription_that_is_given_to_it_as_json(demo: Ser
     assert item["pointUpdates"]["value"] is not None
 
 
+async def test_watch_follows_what_one_station_says(demo: Server) -> None:
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    async with Bare.connected(f"{demo.ocpp}/demo", "CP-3") as charger:
+        with a_command(demo, "watch", "--station", "CP-3", **given) as watch:
+            await line(watch, lambda text: "· EVENT  connected" in text)
+            await charger.call("BootNotification", {"chargePointVendor": "Voltex", "chargePointModel": "One"})
+            call = await line(watch, lambda text: "← CALL   BootNotification {" in text)
+            answer = await line(watch, lambda text: "→ RESULT BootNotification " in text)
+
+    assert '{"chargePointVendor":"Voltex","chargePointModel":"One"}' in call
+    assert ' ms {"' in answer
+
+
 async def test_watch_draws_a_table_in_a_terminal(demo: Server) -> None:
     ours, theirs = pty.openpty()
     try:
@@ -146,6 +159,7 @@ async def test_watch_draws_a_table_in_a_terminal(demo: Server) -> None:
     ("arguments", "complaint"),
     [
         (("subscription { nonsense }",), "Cannot query field 'nonsense'"),
+        (("--station", "NOBODY"), "station NOBODY does not exist"),
         (("--credential", "vg_nonsense"), "the server closed the connection"),
         (("--url", "http://127.0.0.1:1/graphql"), "cannot be reached"),
     ],
