@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -33,8 +33,16 @@ async def by_start(work: Work, station_id: UUID, start_key: str) -> Session | No
 
 
 async def around(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
-    """The session that lasts on an EVSE at a time of the station's: not beyond its end, nor once the EVSE was free."""
-    lasts = or_(col(Session.ended_at).is_(None), col(Session.ended_at) >= at)
+    """The session that lasts on an EVSE at a time of the station's: not beyond its end, nor once the EVSE was free.
+
+    An end that was inferred lies where it was last heard of; what is replayed from after that is its own.
+    """
+    silent_at = func.greatest(Session.silent_since, Session.superseded_at)
+    lasts = or_(
+        col(Session.ended_at).is_(None),
+        col(Session.ended_at) >= at,
+        and_(col(Session.stop_at).is_(None), silent_at >= at),
+    )
     vacated_at = col(Session.vacated_at)
     stays = or_(vacated_at.is_(None), vacated_at >= at, vacated_at < col(Session.charging_state_at))
     return await _held(work, _latest(station_id, evse_number, at).where(lasts, stays))

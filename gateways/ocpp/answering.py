@@ -21,6 +21,7 @@ from gateways.ocpp.frames import TRANSACTION_ACTIONS, CallFrame, Code, Fault, Ve
 from gateways.ocpp.journal import Journal
 from gateways.ocpp.link import Admission, Call, Handler, Limits, Line, fault_of
 from gateways.ocpp.memory import AnswerMemory, Recent, Remembered
+from gateways.ocpp.plugs import Plugs
 from gateways.ocpp.schemas import SENDS, Kind, actions, form
 from gateways.ocpp.skew import ClockWatch
 
@@ -79,6 +80,7 @@ class Answering:
         self._numbers_ids = False
         self._sole_after_s = time.monotonic() + answers.age_s + limits.handle_timeout_s
         self._watch = ClockWatch()
+        self._plugs = Plugs()
         self._log = log.bind(tenant=str(admission.tenant_id), station=identity)
 
     async def reply(self, received: Received) -> Reply:
@@ -168,6 +170,7 @@ class Answering:
             socket=self._line,
             tolerate=partial(self.note, received.frame.action),
             watch=self._watch,
+            plugs=self._plugs,
         )
 
     async def _run(self, handler: Handler, call: Call, message: Any) -> Any:
@@ -228,6 +231,7 @@ class Answering:
     async def _remember(self, frame: CallFrame, remembered: Remembered) -> None:
         if frame.action == "BootNotification":
             self._recent.clear()  # from here on it may number its messages anew
+            self._plugs.forget()
         self._recent.remember(frame.message_id, remembered)
         if frame.action in TRANSACTION_ACTIONS:
             try:

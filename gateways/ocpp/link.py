@@ -32,6 +32,7 @@ from domain.commands import Priority
 from domain.work import Work, Workplace
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, MessageId, Payload, Version
+from gateways.ocpp.plugs import Plugs
 from gateways.ocpp.skew import ClockWatch
 from gateways.ocpp.times import can_be, parsed
 
@@ -153,6 +154,7 @@ class Call:
     socket: Line
     tolerate: Callable[[Sequence[Deviation]], object]
     watch: ClockWatch = field(default_factory=ClockWatch)
+    plugs: Plugs = field(default_factory=Plugs)
     followers: list[Coroutine[Any, Any, object]] = field(default_factory=list)
 
     def write(self) -> AbstractAsyncContextManager[Work]:

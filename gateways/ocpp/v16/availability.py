@@ -25,6 +25,9 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
     reported = STATUS.get(m.status, StationStatus.UNKNOWN)
     at = call.moment(m.timestamp)
     evse_number = m.connector_id or None
+    said = (m.status, m.error_code, m.info, m.vendor_error_code)
+    if call.plugs.repeats(evse_number, said, at, received_at=call.received_at):
+        return result.StatusNotification()
     async with call.write() as work:
         await stations.report_status(
             work,
@@ -43,6 +46,7 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
             await sessions.resume(work, station_id=call.station_id, evse_number=evse_number, at=at)
         elif evse_number is not None and reported is StationStatus.AVAILABLE:
             await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, at=at)
+    call.plugs.heard(evse_number, said, at, received_at=call.received_at)
     return result.StatusNotification()
 
 

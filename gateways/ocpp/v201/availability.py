@@ -1,5 +1,9 @@
 """OCPP 2.0.1, G: what connectors are doing. What a charge is doing comes with its TransactionEvents."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
 from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
 from ocpp.v201.datatypes import EventDataType
@@ -18,37 +22,48 @@ STATUS = {
 
 
 async def status(call: Call, m: request.StatusNotification) -> result.StatusNotification:
-    reported, at = STATUS.get(m.connector_status, StationStatus.UNKNOWN), call.moment(m.timestamp)
-    async with call.write() as work:
-        await stations.report_status(
-            work,
-            station_id=call.station_id,
-            evse_number=m.evse_id or None,
-            connector_number=m.connector_id or None,
-            status=reported,
-            at=at,
-        )
-        if m.evse_id and reported is StationStatus.AVAILABLE:
-            await sessions.vacate(work, station_id=call.station_id, evse_number=m.evse_id, at=at)
+    await _report(
+        call, [_Told((m.evse_id or None, m.connector_id or None), m.connector_status, call.moment(m.timestamp))]
+    )
     return result.StatusNotification()
 
 
 async def events(call: Call, m: request.NotifyEvent) -> result.NotifyEvent:
     """G01: a connector's state may be told as an event instead, which 2.1 prefers. An EVSE's is the sum of them."""
-    told = [event for event in m.event_data if _tells_availability(event)]
-    if told:
-        async with call.write() as work:
-            for event in told:
-                evse = event.component.evse
-                await stations.report_status(
-                    work,
-                    station_id=call.station_id,
-                    evse_number=evse.id if evse else None,
-                    connector_number=evse.connector_id if evse else None,
-                    status=STATUS.get(event.actual_value, StationStatus.UNKNOWN),
-                    at=call.moment(event.timestamp),
-                )
+    told = []
+    for event in filter(_tells_availability, m.event_data):
+        evse = event.component.evse
+        plug = (evse.id, evse.connector_id) if evse else (None, None)
+        told.append(_Told(plug, event.actual_value, call.moment(event.timestamp)))
+    await _report(call, told)
     return result.NotifyEvent()
+
+
+class _Told(NamedTuple):
+    plug: tuple[int | None, int | None]
+    word: str
+    at: datetime
+
+
+async def _report(call: Call, told: Sequence[_Told]) -> None:
+    news = [one for one in told if not call.plugs.repeats(*one, received_at=call.received_at)]
+    if not news:
+        return
+    async with call.write() as work:
+        for (evse_number, connector_number), word, at in news:
+            reported = STATUS.get(word, StationStatus.UNKNOWN)
+            await stations.report_status(
+                work,
+                station_id=call.station_id,
+                evse_number=evse_number,
+                connector_number=connector_number,
+                status=reported,
+                at=at,
+            )
+            if evse_number and reported is StationStatus.AVAILABLE:
+                await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, at=at)
+    for one in news:
+        call.plugs.heard(*one, received_at=call.received_at)
 
 
 def _tells_availability(event: EventDataType) -> bool:

@@ -14,10 +14,13 @@ from domain.sessions import ChargingState, Moment, Sample, Session, SessionStatu
 from domain.sessions.facts import (
     learn_existence,
     learn_samples,
+    learn_seq,
+    learn_silence,
     learn_start,
     learn_state,
     learn_stop,
     learn_token,
+    learn_vacancy,
 )
 from domain.sessions.models import StopSource
 from domain.sessions.rules import conclude
@@ -65,9 +68,10 @@ class Metered:
     power_w: float | None = None
     soc_percent: float | None = None
     moment: Moment = Moment.AMID
+    signed: bool = False
 
     def __call__(self, session: Session) -> None:
-        sample = Sample(minute(self.at), self.register_wh, self.power_w, self.soc_percent, self.moment)
+        sample = Sample(minute(self.at), self.register_wh, self.power_w, self.soc_percent, self.moment, self.signed)
         learn_samples(session, [sample])
 
 
@@ -101,6 +105,30 @@ class Stop:
         learn_stop(session, at=minute(self.at), source=self.source, meter_wh=self.meter_wh, reason=str(self.at))
 
 
+@dataclass(frozen=True)
+class Numbered:
+    seq: int
+
+    def __call__(self, session: Session) -> None:
+        learn_seq(session, seq=self.seq)
+
+
+@dataclass(frozen=True)
+class Vacated:
+    at: float
+
+    def __call__(self, session: Session) -> None:
+        learn_vacancy(session, at=minute(self.at))
+
+
+@dataclass(frozen=True)
+class Silent:
+    since: float
+
+    def __call__(self, session: Session) -> None:
+        learn_silence(session, since=minute(self.since))
+
+
 minutes = st.integers(0, 30)
 wh = st.integers(0, 5_000).map(float)
 metered = st.builds(
@@ -110,9 +138,14 @@ metered = st.builds(
     st.none() | wh,
     st.none() | wh,
     st.sampled_from([*Moment, Moment.AMID, Moment.AMID]),
+    st.booleans(),
 )
+quiet = st.builds(Numbered, st.integers(0, 30)) | st.builds(Vacated, minutes) | st.builds(Silent, minutes)
 said = st.lists(
-    metered | st.builds(Start, minutes, st.none() | wh) | st.builds(Stop, minutes, wh, st.sampled_from(StopSource)),
+    metered
+    | quiet
+    | st.builds(Start, minutes, st.none() | wh)
+    | st.builds(Stop, minutes, wh, st.sampled_from(StopSource)),
     min_size=1,
     max_size=8,
 )
@@ -168,6 +201,15 @@ def test_the_values_of_begin_and_end_beat_periodic_ones_but_not_those_of_start_a
     ]
     assert merged(samples)["energy_wh"] == 500
     assert merged([Start(0, 990.0), Stop(11, 1_650.0, StopSource.REPORTED), *samples])["energy_wh"] == 660
+
+
+def test_signed_values_of_begin_and_end_beat_those_of_start_and_stop() -> None:
+    begin = Metered(0, 1_000.4, moment=Moment.BEGIN, signed=True)
+    end = Metered(9, 1_999.9, moment=Moment.END, signed=True)
+    told: list[Fact] = [Start(0, 1_001.0), begin, end, Stop(9, 2_001.0, StopSource.REPORTED)]
+    for facts in (told, told[::-1]):
+        row = merged(facts)
+        assert (row["meter_start_wh"], row["meter_stop_wh"], row["meter_suspect"]) == (1_000.4, 1_999.9, False)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from domain import sessions, stations
 from domain.actor import Actor, Role
@@ -36,7 +36,9 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 UNSET = datetime(1970, 1, 1, tzinfo=UTC)
 
+# A failing day is told as it was found: to make it smaller takes longer than a test may.
 on_any_day = settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     max_examples=int(os.environ.get("CHARGING_DAYS", "10")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from domain import stations
 from domain.sessions import SessionStatus
+from domain.stations import StationStatus
 from domain.tokens import TokenStatus
 from gateways.ocpp import Version
 from gateways.ocpp.measurands import REGISTER
 from tests.factories import a_group, a_location, a_token
 from tests.gateways.ocpp.translating import Speaker, a_speaker
+from tests.statements import assert_statements
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -312,3 +315,32 @@ async def test_what_a_stop_repeats_of_the_meter_is_kept_once(charger: Speaker) -
     await charger.say("StopTransaction", stop)
     assert len(await charger.history(f"1/{REGISTER}")) == 3
     assert (await charger.session()).energy_wh == 3
+
+
+async def test_heartbeats_and_repeated_statuses_cost_no_statement(acme: Tester, charger: Speaker) -> None:
+    def status(at: float, **more: str) -> dict[str, Any]:
+        return {"connectorId": 1, "errorCode": "NoError", "status": "Charging", "timestamp": minute(at), **more}
+
+    await charger.say("StatusNotification", status(0))
+    with assert_statements(acme, 0):
+        await charger.say("StatusNotification", status(5))
+        await charger.say("Heartbeat", {})
+    await charger.say("StatusNotification", status(6, errorCode="GroundFailure", status="Faulted"))
+    (connector,) = await connectors(charger)
+    assert (connector.status, connector.error_code) == (StationStatus.FAULTED, "GroundFailure")
+
+
+async def test_a_charge_that_is_only_repeated_to_go_on_is_heard_of_once_an_hour(charger: Speaker) -> None:
+    await started(charger)
+    for _ in range(3):
+        charging = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+        await charger.say("StatusNotification", charging)
+        charger.tester.clock.forward(minutes=40)
+    heard_at = (await charger.session()).charging_state_at
+    assert heard_at == NOON + timedelta(minutes=60 + 80)
+
+
+async def connectors(charger: Speaker) -> list[stations.Connector]:
+    async with charger.tester.work(read_only=True) as work:
+        evses = await stations.evses_of(work, [charger.station_id])
+        return list(await stations.connectors_of(work, [evse.id for evse in evses]))

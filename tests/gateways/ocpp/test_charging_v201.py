@@ -15,6 +15,7 @@ from gateways.ocpp import Version
 from gateways.ocpp.measurands import REGISTER
 from tests.factories import a_group, a_location, a_token
 from tests.gateways.ocpp.translating import Speaker, a_speaker
+from tests.statements import assert_statements
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -203,6 +204,20 @@ async def test_a_station_that_cannot_say_what_waits_is_answered_all_the_same(cha
     assert await charger.say("TransactionEvent", event("Ended", 6)) == {}
     assert len(charger.line.asked) == 1
     assert not (await charger.session()).incomplete
+
+
+async def test_a_status_that_is_repeated_costs_no_statement_until_it_is_another(acme: Tester, charger: Speaker) -> None:
+    def status(at: float, word: str) -> dict[str, Any]:
+        return {"evseId": 1, "connectorId": 1, "connectorStatus": word, "timestamp": minute(at)}
+
+    await charger.say("StatusNotification", status(0, "Occupied"))
+    with assert_statements(acme, 0):
+        await charger.say("StatusNotification", status(5, "Occupied"))
+    await charger.say("StatusNotification", status(6, "Available"))
+    await charger.say("StatusNotification", status(2, "Occupied"))  # late
+    assert await station_status(charger) is StationStatus.AVAILABLE
+    await charger.say("StatusNotification", status(7, "Occupied"))
+    assert await station_status(charger) is StationStatus.OCCUPIED
 
 
 async def test_a_plug_that_is_free_puts_its_charge_on_notice(charger: Speaker) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.points import Quality, Reading
-from domain.sessions import Moment, Sample
-from gateways.ocpp.measurands import REGISTER, Meter, Value, readings, samples
+from domain.sessions import Moment, Sample, Signed
+from gateways.ocpp.measurands import REGISTER, Meter, Value, readings, samples, signed
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 POWER = "Power.Active.Import"
@@ -185,3 +185,41 @@ anything = st.text(max_size=80) | st.sampled_from(
 def test_nothing_that_a_station_can_write_is_lost_or_breaks_anything(values: list[Any]) -> None:
     assert len(read(*values)) == len(values)
     assert sum(1 for _ in samples([Meter(NOON, values)])) <= len(Moment)
+
+
+@pytest.mark.parametrize(
+    "context",
+    ["Interruption.Begin", "Interruption.End", "Sample.Clock", "Sample.Periodic", "Trigger", "Other", "Own", None],
+)
+def test_what_is_neither_begin_nor_end_is_measured_amid(context: str | None) -> None:
+    assert one(Value("1000", context=context)) == Sample(NOON, register_wh=1_000)
+    assert [reading.value for reading in read(Value("1000", context=context))] == [1_000]
+
+
+def test_an_energy_register_with_a_phase_is_a_part_and_one_between_phases_is_none() -> None:
+    per_phase = [Value(str(wh), phase=phase) for phase, wh in (("L1", 100), ("L2", 200), ("L3", 300))]
+    assert one(*per_phase).register_wh == 600
+    assert one(Value("600"), *per_phase).register_wh == 600
+    assert one(Value("400", "Voltage", phase="L1-L2"), Value("5", phase="L1-L2")).register_wh is None
+    assert [reading.address for reading in read(Value("400", "Voltage", phase="L1-L2"))] == [
+        "station/CP-1/1/Voltage/L1-L2"
+    ]
+
+
+def test_a_register_is_signed_if_its_time_and_moment_have_a_signature_of_it() -> None:
+    begin, end = "Transaction.Begin", "Transaction.End"
+    plain = Value("1000", context=begin)
+    told = samples(
+        [
+            Meter(NOON, [plain, Value(None, signed="OCMF|…", context=begin), Value("9", context=end)]),
+            Meter(NOON, [Value("50", "SoC", signed="OCMF|…", context=begin), plain]),
+        ]
+    )
+    assert [(sample.moment, sample.signed) for sample in told] == [
+        (Moment.BEGIN, True),
+        (Moment.END, False),
+        (Moment.BEGIN, False),
+    ]
+    assert signed([Meter(NOON, [Value(None, signed="OCMF|…", context=begin, phase="L1", signed_format="OCMF")])]) == [
+        Signed(NOON, begin, REGISTER, "L1", None, "OCMF", "OCMF|…")
+    ]

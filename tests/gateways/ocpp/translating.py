@@ -16,6 +16,7 @@ from domain.work import Workplace
 from gateways.ocpp import Call, Version, v16, v21, v201
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
+from gateways.ocpp.plugs import Plugs
 from gateways.ocpp.schemas import SENDS, Kind, form
 from tests.factories import a_station
 from tests.tester import Tester
@@ -50,6 +51,7 @@ class Speaker:
     deviations: DeviationLog = field(default_factory=DeviationLog)
     line: CalledBack = field(default_factory=CalledBack)
     workplace: Workplace | None = None  # in place of the tester's
+    plugs: Plugs = field(default_factory=Plugs)
 
     async def say(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Answers the payload of the answer, which keeps to the schema."""
@@ -66,6 +68,7 @@ class Speaker:
             received_at=self.tester.clock(),
             raw=payload,
             socket=cast("Line", self.line),
+            plugs=self.plugs,
             tolerate=partial(
                 self.deviations.note,
                 tenant_id=self.tester.tenant_id,
