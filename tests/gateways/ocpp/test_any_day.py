@@ -24,6 +24,7 @@ from gateways.ocpp import Admission, Limits, Version, v16, v21, v201
 from gateways.ocpp.answering import Answering, Received
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.frames import CallFrame, parse
+from gateways.ocpp.journal import Journal
 from gateways.ocpp.link import Line
 from gateways.ocpp.memory import ProcessMemory
 from tests.factories import a_station
@@ -67,6 +68,7 @@ class Site:
             limits=Limits(),
             answers=self._memory,
             deviations=self._deviations,
+            journal=Journal(None, tenant_id=tenant_id, station_id=station.id, clock=self.tester.clock),
         )
 
     def reconnect(self) -> None:
