@@ -49,6 +49,8 @@ PLACES = {
         *("*.*.input.locationId", "*.*.filter.locationId"),
     ),
     "credentials": ("Mutation.revokeCredential.id",),
+    "commands": ("Query.command.id", "*.*.commandId"),
+    "sessionOrphans": ("*.*.orphanId",),
     "identities": ("*.*.identity", "*.*.input.identity", "*.*.filter.stationIdentity"),
     "uids": ("*.*.input.uid", "*.*.input.tokenUid", "*.*.filter.tokenUid", "*.*.command.remoteStart.tokenUid"),
     "addresses": ("*.*.address", "*.history.points[*]", "*.*.readings[*].address", "*.*.filter.prefix"),

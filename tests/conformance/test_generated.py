@@ -15,6 +15,7 @@ import schema as ours
 from tests.conformance import generated
 from tests.conformance.answers import faults
 from tests.conformance.owner import Owner
+from tests.conformance.stations import a_station_with_orphans
 from tests.journeys.servers import Server, awaited
 
 SDL = build_schema(Path(ours.__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
@@ -23,6 +24,10 @@ FIELDS = sorted(
     (f"{root.name}.{name}" for root in (SDL.query_type, SDL.mutation_type) if root for name in root.fields),
     key=lambda label: label.partition(".")[2].startswith(LAST),
 )
+ORDERS = 3
+WAITING = """mutation ($id: ID!) {
+  sendCommand(stationId: $id, command: {getConfiguration: {}}, queueForS: 3600) { id }
+}"""
 every_field = pytest.mark.parametrize("label", FIELDS)
 
 
@@ -38,17 +43,23 @@ def bounded(examples: int) -> settings:
 
 
 @pytest.fixture(scope="module")
-def known(owner: Owner) -> dict[str, list[Any]]:
+def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     """What the demo has, once its stations charge."""
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
+    a_station_with_orphans(server, "CP-ORPHANED")
+    away = owner.ask('mutation { registerStation(input: {identity: "CP-AWAY"}) { id } }')["id"]
+    for _ in range(ORDERS):
+        owner.ask(WAITING, id=away)
     found = owner.ask("""
     {
         stations { nodes { id identity } pageInfo { endCursor } }
         sessions { nodes { id } pageInfo { endCursor } }
         tokens { nodes { id uid } }
         locations { nodes { id } }
+        commands { nodes { id } }
+        sessionOrphans { nodes { id } }
         credentials(first: 1) { nodes { id name } }
         points { nodes { address } pageInfo { endCursor } }
     }""")

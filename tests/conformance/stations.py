@@ -1,0 +1,33 @@
+"""Stations with something that the demo's own do not have: readings of charges that nobody knows."""
+
+import itertools
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from tests.journeys.servers import Server
+
+ORPHANS = 8
+NEVER_GIVEN = 2_147_483_600
+
+
+def a_station_with_orphans(server: Server, identity: str) -> None:
+    """One charge that goes on, and meter values of others that never began."""
+    numbers = itertools.count(1)
+    with connect(f"{server.ocpp}/demo/{identity}", subprotocols=[Subprotocol("ocpp1.6")], proxy=None) as socket:
+
+        def call(action: str, payload: dict[str, Any]) -> None:
+            number = str(next(numbers))
+            socket.send(json.dumps([2, number, action, payload]))
+            while json.loads(socket.recv(timeout=30))[:2] != [3, number]:
+                pass
+
+        now = datetime.now(UTC).isoformat()
+        values = [{"timestamp": now, "sampledValue": [{"value": "1500"}]}]
+        call("BootNotification", {"chargePointVendor": "Nobody", "chargePointModel": "One"})
+        call("StartTransaction", {"connectorId": 1, "idTag": "DEMO", "meterStart": 1_000, "timestamp": now})
+        for unknown in range(NEVER_GIVEN, NEVER_GIVEN + ORPHANS):
+            call("MeterValues", {"connectorId": 9, "transactionId": unknown, "meterValue": values})
