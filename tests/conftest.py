@@ -56,6 +56,7 @@ def settings(urls: Urls, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         redis_url=urls.redis,
         data_dir=tmp_path_factory.mktemp("settings"),
         station_policy="auto",
+        station_ping_s=0,
         secret_key="a key of the tests alone",
     )
 

@@ -22,6 +22,7 @@ from domain.actor import Role
 PREFIX = "VOLTGRAPH_"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _ORIGIN = re.compile(r"(https?)(://(?:[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\]))(:\d+)?")
+_CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}  # RFC 6455, 7.4
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -76,6 +77,8 @@ class Settings(BaseSettings):
     roaming_memory_s: float = Field(default=60.0, ge=0)
     station_lease_s: float = Field(default=60.0, gt=0)
     station_answers_s: float = Field(default=600.0, gt=0)
+    station_ping_s: int = Field(default=60, ge=0)
+    station_close_code: int = 1012
     station_messages_per_s: float = Field(default=50.0, ge=0)
     station_handshakes: int = Field(default=8, gt=0)
     station_handshakes_waiting: int = Field(default=2_000, ge=0)
@@ -120,6 +123,13 @@ class Settings(BaseSettings):
     @classmethod
     def _as_browsers_say(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_origin(part) for part in value))
+
+    @field_validator("station_close_code")
+    @classmethod
+    def _can_be_closed_with(cls, value: int) -> int:
+        if value and value not in _CLOSE_CODES:
+            raise ValueError("is 0, one of 1000 to 1003 and 1007 to 1014, or between 3000 and 4999")
+        return value
 
     @field_validator("database_url", "database_owner_url")
     @classmethod

@@ -29,7 +29,7 @@ from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
-from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, Limits, OcppVersion, Sockets, v16, v21, v201
+from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, Limits, OcppVersion, Pings, Sockets, v16, v21, v201
 from gateways.redis import (
     ClusterLink,
     Holder,
@@ -40,6 +40,7 @@ from gateways.redis import (
     RedisBus,
     RedisLatest,
     RedisPresence,
+    RedisRefusals,
     Router,
     connect,
 )
@@ -164,6 +165,7 @@ class House:
             answers = await stack.enter_async_context(
                 RedisAnswers(settings.redis_url, age_s=settings.station_answers_s)
             )
+            pings = Pings(interval_s=settings.station_ping_s, refusals=RedisRefusals(redis))
             recorder = Recorder(workplace, log_rules) if log_rules.days else None
             sockets = Sockets()
             attendance = Attendance(
@@ -173,7 +175,7 @@ class House:
                 gate=HouseGate(workplace),
                 lifecycle=attendance,
                 workplace=workplace,
-                packages=OCPP.values(),
+                packages=[pings.after_boots(package) for package in OCPP.values()],
                 sockets=sockets,
                 answers=answers,
                 limits=_limits(settings),
@@ -209,7 +211,7 @@ class House:
 
     async def drain(self) -> None:
         """Answers what was received, then closes every station's socket: what is acknowledged is kept."""
-        await self.stations.sockets.shutdown(over_s=2.0)
+        await self.stations.sockets.shutdown(self.settings.station_close_code, over_s=2.0)
         await finish_deliveries(2.0)
 
 

@@ -21,6 +21,7 @@ from gateways.ocpp.memory import ProcessMemory as ProcessMemory
 from gateways.ocpp.memory import Remembered as Remembered
 from gateways.ocpp.orders import Carrier as Carrier
 from gateways.ocpp.orders import OcppVersion as OcppVersion
+from gateways.ocpp.pings import Pings as Pings
 from gateways.ocpp.presence import Attendance as Attendance
 from gateways.ocpp.registry import Sockets as Sockets
 from gateways.ocpp.socket import StationSocket as StationSocket

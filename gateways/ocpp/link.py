@@ -102,7 +102,8 @@ class Line(Protocol):
     def open(self) -> bool: ...
 
     heartbeat_interval_s: float
-    """Tell what BootNotification answers: after three such intervals (and a grace) of silence the socket is closed."""
+    """Tell what BootNotification answers: after three such intervals of silence the station is asked for a word, and
+    after a grace without one the socket is closed."""
 
     async def call(
         self,
@@ -125,7 +126,10 @@ class Line(Protocol):
         ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """After the messages in flight are answered. From a handler only by `call.after`."""
+        """After the messages in flight are answered; with the code 0 the line is dropped without a Close frame.
+
+        From a handler only by `call.after`.
+        """
         ...
 
 

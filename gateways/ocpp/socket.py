@@ -54,9 +54,11 @@ _UNREADABLE: Final = "unreadable"
 _CODES: Final = frozenset(code.value for code in Code)
 _TOLD_UNREADABLE: Final = 10  # per socket; they are counted anyhow
 
-# After so many intervals without a message the station is gone, whatever TCP says.
+# After so many intervals without a message the station is asked whether it is there, whatever TCP says.
 _SILENT_INTERVALS: Final = 3
 
+DROP: Final = "voltgraph.drop"  # a server's extension of ASGI: lets the line go without a Close frame
+_DROPPED: Final = 0
 _TOO_BIG: Final = 1009
 _GOING_AWAY: Final = 1001
 
@@ -137,7 +139,7 @@ class StationSocket(Line):
 
     @property
     def _silence_s(self) -> float:
-        return self._heartbeat_interval_s * _SILENT_INTERVALS + self._limits.idle_grace_s
+        return self._heartbeat_interval_s * _SILENT_INTERVALS
 
     async def run(self, predecessor: "StationSocket | None" = None) -> None:
         """Until the station has gone and all it said is dealt with. The predecessor's messages come first."""
@@ -241,15 +243,9 @@ class StationSocket(Line):
 
     async def _next_text(self) -> str | None:
         """The next message; None when there will be no more."""
-        try:
-            async with asyncio.timeout(self._silence_s) as self._silence:
-                message = await self._websocket.receive()
-        except TimeoutError:
-            self._log.info("ocpp socket closed after silence", seconds=self._silence_s)
-            await self._hang_up(_GOING_AWAY, "no message for too long")
+        message = await self._next_message()
+        if message is None:
             return None
-        finally:
-            self._silence = None
         if message["type"] == "websocket.disconnect":
             self._journal.happened("disconnected", code=message.get("code"), reason=message.get("reason"))
             return None
@@ -260,6 +256,34 @@ class StationSocket(Line):
             await self._hang_up(_TOO_BIG, "message too big")
             return None
         return text
+
+    async def _next_message(self) -> Mapping[str, Any] | None:
+        """None after silence. Its pings do not reach us, so a station that lives and is silent is asked for a word."""
+        try:
+            async with asyncio.timeout(self._silence_s) as self._silence:
+                return await self._websocket.receive()
+        except TimeoutError:
+            self._start(self._ask_for_a_word(), "Heartbeat")
+        finally:
+            self._silence = None
+        try:
+            async with asyncio.timeout(self._limits.idle_grace_s):
+                return await self._websocket.receive()
+        except TimeoutError:
+            self._log.info("ocpp socket closed after silence", seconds=self._silence_s + self._limits.idle_grace_s)
+            await self._hang_up(_GOING_AWAY, "no message for too long")
+            return None
+
+    async def _ask_for_a_word(self) -> None:
+        """Whatever it answers, also that it cannot, is a sign of life. The call is the same in every version."""
+        await self._outbound.call(
+            "TriggerMessage",
+            {"requestedMessage": "Heartbeat"},
+            deadline_s=self._limits.idle_grace_s,
+            priority=None,
+            send_within_s=None,
+            on_sent=None,
+        )
 
     async def _take(self, frame: Frame) -> None:
         match frame:
@@ -341,8 +365,12 @@ class StationSocket(Line):
 
     async def _hang_up(self, code: int, reason: str) -> None:
         self._journal.happened("closed", code=code, reason=reason)
+        drop = self._websocket.scope.get("extensions", {}).get(DROP)
+        if code == _DROPPED and drop is not None:
+            drop()
+            return
         try:
-            await self._websocket.close(code, reason)
+            await self._websocket.close(code or _GOING_AWAY, reason)
         except (WebSocketDisconnect, RuntimeError):
             self._log.debug("ocpp socket was closed already")
 

@@ -12,5 +12,6 @@ from gateways.redis.link import ClusterLink as ClusterLink
 from gateways.redis.link import Holder as Holder
 from gateways.redis.link import Order as Order
 from gateways.redis.presence import RedisPresence as RedisPresence
+from gateways.redis.refusals import RedisRefusals as RedisRefusals
 from gateways.redis.routing import Router as Router
 from gateways.redis.streams import Keeping as Keeping

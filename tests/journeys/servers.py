@@ -54,6 +54,7 @@ class Server:
         told = {
             "VOLTGRAPH_DATA_DIR": str(self.data_dir),
             "VOLTGRAPH_STATION_POLICY": "auto",
+            "VOLTGRAPH_STATION_PING_S": "0",  # chargers here count what they are asked
             "VOLTGRAPH_LOG_FORMAT": "json",
             **environment,
         }

@@ -219,6 +219,23 @@ async def test_a_server_that_shuts_down_says_so_to_all_and_admits_nobody(csms: C
     assert len(csms.endpoint.sockets) == 0
 
 
+@pytest.mark.parametrize(("code", "seen"), [(0, 1006), (1001, 1001), (4000, 4000)])
+async def test_a_server_that_shuts_down_closes_as_it_is_told_or_drops_the_line(
+    csms: Csms, code: int, seen: int
+) -> None:
+    """Some chargers take a clean close for a goodbye and never come back. What was asked is answered before."""
+    async with csms.station() as station:
+        await station.ask('[2,"1","Heartbeat",{}]')
+        await station.say('[2,"2","Heartbeat",{}]')
+        async with asyncio.timeout(20):
+            while len(csms.handled) < 2:  # noqa: ASYNC110 - no event of the server's is worth having for this
+                await asyncio.sleep(0.01)
+        await csms.endpoint.sockets.shutdown(code, over_s=0.0)
+        assert orjson.loads(await station.hear())[:2] == [3, "2"]
+        assert (await station.closed())[0] == seen
+    await csms.diary.until("CP-1 disconnected")
+
+
 async def test_one_station_can_be_hung_up_on(csms: Csms) -> None:
     async with csms.station() as station:
         await station.ask('[2,"1","Heartbeat",{}]')

@@ -529,6 +529,7 @@ async def test_a_graceful_close_answers_what_is_in_flight_first(csms: Csms) -> N
 async def test_silence_ends_the_socket() -> None:
     limits = Limits(messages_per_s=None, heartbeat_interval_s=0.02, idle_grace_s=0.05)
     async with Csms.running(limits=limits) as csms, csms.station() as station:
+        assert (await station.called())[1:] == ("TriggerMessage", {"requestedMessage": "Heartbeat"})
         assert await station.closed() == (1001, "no message for too long")
     await csms.diary.until("CP-1 disconnected")
 
@@ -541,7 +542,20 @@ async def test_the_interval_that_a_boot_answers_is_what_silence_is_measured_by()
     async with Csms.running(limits=Limits(idle_grace_s=0.05)) as csms, csms.station() as station:
         csms.on("BootNotification", boot)
         await station.ask([2, "b", "BootNotification", {"chargePointModel": "M", "chargePointVendor": "V"}])
+        assert (await station.called())[1] == "TriggerMessage"
         assert await station.closed() == (1001, "no message for too long")
+
+
+@pytest.mark.parametrize("version", Version)
+async def test_a_station_that_says_nothing_on_its_own_lives_as_long_as_it_answers(version: Version) -> None:
+    limits = Limits(messages_per_s=None, heartbeat_interval_s=0.02, idle_grace_s=GUARD_S)
+    async with Csms.running(versions=(version,), limits=limits) as csms, csms.station(version=version) as station:
+        for answer in ([3, {"status": "Accepted"}], [4, "NotImplemented", "", {}], [4, "NotSupported", "", {}]):
+            message_id, action, payload = await station.called()
+            assert (action, payload) == ("TriggerMessage", {"requestedMessage": "Heartbeat"})
+            await station.say([answer[0], message_id, *answer[1:]])
+        message_id, _, _ = await station.called()
+        assert len(csms.endpoint.sockets) == 1
 
 
 @pytest.mark.parametrize("filling", ["x", "€"])

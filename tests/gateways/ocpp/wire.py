@@ -37,6 +37,7 @@ from gateways.ocpp import (
     Version,
     VersionPackage,
 )
+from voltgraph.protocols import PATIENCE, Config
 
 GUARD_S = 20.0
 TENANT = uuid5(NAMESPACE_URL, "acme")
@@ -262,9 +263,10 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def _serving(app: Starlette) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
+    config = Config(
         app,
-        ws="websockets-sansio",
+        patience=PATIENCE,
+        frame_limits={},
         lifespan="off",
         log_config=None,
         ws_max_size=64 * 1024 * 1024,
