@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain import commands, sessions, station_log, stations
+from domain import commands, reservations, sessions, station_log, stations
 from domain.events import Event
 from domain.work import Work
 
@@ -24,6 +24,8 @@ class Later:
 
 
 REACTIONS: dict[type[Event], list[Reaction | Later]] = {
+    stations.StationReportCompleted: [commands.tell_reported],
+    commands.CommandChanged: [reservations.settle],
     # a station that lost power sends its stop after the boot: give it time before inferring one
     stations.StationDeleted: [commands.hang_up, station_log.forget],
     stations.StationBooted: [
@@ -40,6 +42,7 @@ SWEEPS: list[Sweep] = [
     commands.wake_waiting,
     stations.forget_lost,
     sessions.interrupt_forgotten,
+    reservations.expire,
 ]
 
 

@@ -1,113 +1,32 @@
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import strawberry
-from strawberry import Maybe
 
-from domain import commands, sessions, stations
+from domain import commands, reservations, sessions, stations
 from domain.bus import Message, Topic
-from domain.commands import Command, CommandKind, CommandStatus
-from domain.errors import Invalid
+from domain.commands import Command, CommandKind, CommandOutcome, CommandStatus, UnlockStatus
 from domain.events import Envelope
 from domain.page import FIRST_DEFAULT, Page, PageRequest
-from domain.work import Work
-from resolvers.arguments import QueueFor, changes, optional_id, row_id
+from resolvers import orders
+from resolvers.arguments import QueueFor, optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
+from resolvers.orders import StationCommand
 
 strawberry.enum(CommandKind, description="What a station may be ordered to do.")
+strawberry.enum(
+    UnlockStatus,
+    description="NOT_SUPPORTED is OCPP 1.6's, ONGOING_TRANSACTION and UNKNOWN_CONNECTOR are 2.x's; OTHER is nobody's.",
+)
 strawberry.enum(
     CommandStatus,
     description="QUEUED: it waits. SENT: it is on its way. ACCEPTED and REJECTED are the station's word; TIMEOUT and "
     "FAILED (not delivered, or no sense in the answer) are ours; CANCELLED is its caller's.",
 )
-
-
-@strawberry.enum(description="How hard a station restarts.")
-class ResetType(StrEnum):
-    SOFT = "SOFT"
-    HARD = "HARD"
-
-
-@strawberry.enum(description="Whether a station, EVSE or connector is to take cars.")
-class OperationalStatus(StrEnum):
-    OPERATIVE = "OPERATIVE"
-    INOPERATIVE = "INOPERATIVE"
-
-
-@strawberry.enum(description="What a station can be asked to send.")
-class TriggeredMessage(StrEnum):
-    BOOT_NOTIFICATION = "BOOT_NOTIFICATION"
-    HEARTBEAT = "HEARTBEAT"
-    STATUS_NOTIFICATION = "STATUS_NOTIFICATION"
-    METER_VALUES = "METER_VALUES"
-    TRANSACTION_EVENT = "TRANSACTION_EVENT"
-
-
-@strawberry.input(description="Restart.")
-class ResetInput:
-    type: ResetType = strawberry.field(default=ResetType.SOFT, description="HARD interrupts running charges.")
-    evse_number: int | None = strawberry.field(default=None, description="OCPP 2.x: this EVSE alone.")
-
-
-@strawberry.input(description="Release a plug.")
-class UnlockConnectorInput:
-    evse_number: int
-    connector_number: int = 1
-
-
-@strawberry.input(description="Open or close for cars.")
-class ChangeAvailabilityInput:
-    operational_status: OperationalStatus
-    evse_number: int | None = strawberry.field(default=None, description="Null: the whole station.")
-    connector_number: int | None = strawberry.field(default=None, description="Null: the whole EVSE.")
-
-
-@strawberry.input(description="Ask for a message.")
-class TriggerMessageInput:
-    message: TriggeredMessage
-    evse_number: int | None = strawberry.field(default=None, description="Null: the station as a whole.")
-    connector_number: int | None = None
-
-
-@strawberry.input(description="Read settings.")
-class GetConfigurationInput:
-    keys: list[str] | None = strawberry.field(
-        default=None, description="Null: all of them (OCPP 1.6). OCPP 2.x: Component.Variable."
-    )
-
-
-@strawberry.input(description="Write a setting.")
-class ChangeConfigurationInput:
-    key: str = strawberry.field(description="OCPP 2.x: Component.Variable.")
-    value: str
-
-
-@strawberry.input(description="Begin a charge.")
-class RemoteStartInput:
-    token_uid: str = strawberry.field(description="Who charges.")
-    evse_number: int | None = strawberry.field(default=None, description="Null: the station chooses.")
-
-
-@strawberry.input(description="End a charge.")
-class RemoteStopInput:
-    session_id: strawberry.ID
-
-
-@strawberry.input(one_of=True, description="An order to a station: exactly one of these.")
-class StationCommand:
-    reset: Maybe[ResetInput]
-    unlock_connector: Maybe[UnlockConnectorInput]
-    change_availability: Maybe[ChangeAvailabilityInput]
-    trigger_message: Maybe[TriggerMessageInput]
-    get_configuration: Maybe[GetConfigurationInput]
-    change_configuration: Maybe[ChangeConfigurationInput]
-    remote_start: Maybe[RemoteStartInput]
-    remote_stop: Maybe[RemoteStopInput]
 
 
 @strawberry.input(description="Which orders; all that is given must hold.")
@@ -120,8 +39,8 @@ class CommandFilter:
 async def send(info: Info, station_id: strawberry.ID, command: StationCommand, queue_for_s: QueueFor = None) -> Command:
     """Answers when the station has, or at the deadline; at once where the order has to wait."""
     async with info.context.write() as work:
-        requested = await _requested(work, row_id(station_id, "stationId"), command, queue_for_s)
-    return await commands.deliver(info.context.workplace, info.context.caller, requested)
+        requested = await orders.requested(work, row_id(station_id, "stationId"), command, queue_for_s)
+    return await reservations.carry_out(info.context.workplace, info.context.caller, requested)
 
 
 async def cancel(info: Info, command_id: strawberry.ID) -> Command:
@@ -149,39 +68,6 @@ async def listed(
         )
 
 
-async def _requested(work: Work, station_id: UUID, command: StationCommand, queue_for_s: int | None) -> Command:
-    ((name, order),) = changes(command).items()
-    if isinstance(order, RemoteStartInput):
-        return await sessions.request_start(
-            work,
-            station_id=station_id,
-            token_uid=order.token_uid,
-            evse_number=order.evse_number,
-            queue_for_s=queue_for_s,
-        )
-    if isinstance(order, RemoteStopInput):
-        session = await sessions.by_id(work, row_id(order.session_id, "command.remoteStop.sessionId"))
-        if session.station_id != station_id:
-            raise Invalid("the session is at another station", field="command.remoteStop.sessionId")
-        return await sessions.request_stop(work, session_id=session.id, queue_for_s=queue_for_s)
-    return await commands.request(
-        work,
-        station_id=station_id,
-        kind=CommandKind(name.upper()),
-        arguments=_arguments(order),
-        queue_for_s=queue_for_s,
-    )
-
-
-def _arguments(order: Any) -> dict[str, Any]:
-    """What was said, in the words of JSON."""
-    return {
-        name: value.value if isinstance(value, StrEnum) else value
-        for name, value in vars(order).items()
-        if value is not None
-    }
-
-
 def station(root: Command, info: Info) -> Awaitable[stations.Station | None]:
     return info.context.loaders.station.load(root.station_id)
 
@@ -194,6 +80,22 @@ def session(root: Command, info: Info) -> Awaitable[sessions.Session | None] | N
         case CommandKind.REMOTE_STOP:
             return info.context.loaders.session.load(UUID(root.arguments["session_id"]))
     return None
+
+
+def reservation(root: Command, info: Info) -> Awaitable[reservations.Reservation | None] | None:
+    """The one that it asked for or cancelled."""
+    given = root.arguments.get("reservation_id")
+    return None if given is None else info.context.loaders.reservation.load(UUID(given))
+
+
+def report(root: Command, info: Info) -> Awaitable[stations.StationReport | None] | None:
+    """The one that it asked for."""
+    asks = root.kind in (CommandKind.GET_BASE_REPORT, CommandKind.GET_REPORT)
+    return info.context.loaders.report_of_command.load(root.id) if asks else None
+
+
+def outcome(root: Command) -> CommandOutcome | None:
+    return commands.outcome_of(root)
 
 
 class CommandUpdate:

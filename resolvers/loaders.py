@@ -9,7 +9,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from domain import credentials, locations, points, sessions, stations, tokens, users
+from domain import credentials, locations, points, reservations, sessions, stations, tokens, users
 from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.work import Work, Workplace
@@ -70,6 +70,15 @@ class Loaders:
     def signed_values(self) -> DataLoader[UUID, list[sessions.SignedValue]]:
         """By session."""
         return self._many(sessions.signed_values_of, key=lambda signed: signed.session_id)
+
+    @cached_property
+    def reservation(self) -> DataLoader[UUID, reservations.Reservation | None]:
+        return self._one(reservations.by_ids)
+
+    @cached_property
+    def report_of_command(self) -> DataLoader[UUID, stations.StationReport | None]:
+        """By the order that asked for it."""
+        return self._one(stations.reports_by_command, key=lambda report: report.command_id)
 
     @cached_property
     def evses(self) -> DataLoader[UUID, list[stations.Evse]]:

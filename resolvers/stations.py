@@ -13,7 +13,7 @@ from domain.bus import Message, Topic
 from domain.errors import Invalid, NotFound
 from domain.events import Envelope
 from domain.page import FIRST_DEFAULT, Page, PageRequest
-from domain.stations import Registration, StationStatus
+from domain.stations import Mutability, Registration, ReportBase, StationStatus
 from domain.work import Work
 from resolvers.arguments import changes, optional_id, row_id, row_ids
 from resolvers.context import Context, Info
@@ -23,6 +23,11 @@ from resolvers.pages import every_page, in_parts
 TOPICS_MAX = 500  # above this, one listens to the whole tenant and picks
 
 strawberry.enum(StationStatus, description="What a plug, an EVSE or a station is doing (OCPP).")
+strawberry.enum(Mutability, description="Whether a variable can be read or set.")
+strawberry.enum(
+    ReportBase,
+    description="FULL: everything. CONFIGURATION: what can be set. SUMMARY: what is wrong. CUSTOM: what was named.",
+)
 strawberry.enum(Registration, description="Whether a station may work: how its BootNotification is answered.")
 
 
@@ -138,6 +143,17 @@ def evses(root: stations.Station, info: Info) -> Awaitable[list[stations.Evse]]:
 
 def connectors(root: stations.Evse, info: Info) -> Awaitable[list[stations.Connector]]:
     return info.context.loaders.connectors.load(root.id)
+
+
+async def variables(
+    root: stations.Station,
+    info: Info,
+    component: str | None = None,
+    first: int = FIRST_DEFAULT,
+    after: str | None = None,
+) -> Page[stations.StationVariable]:
+    async with info.context.read() as work:
+        return await stations.variables_of(work, PageRequest(first, after), station_id=root.id, component=component)
 
 
 def online(root: stations.Station, info: Info) -> Awaitable[bool]:

@@ -15,6 +15,7 @@ from schema.errors import show
 from schema.history import HistoryQuery
 from schema.locations import LocationMutation, LocationQuery
 from schema.points import PointMutation, PointQuery, PointSubscription
+from schema.reservations import ReservationMutation, ReservationQuery, ReservationSubscription
 from schema.scalars import SCALARS
 from schema.sessions import SessionMutation, SessionQuery, SessionSubscription
 from schema.station_log import StationLogQuery, StationLogSubscription
@@ -28,6 +29,7 @@ class Query(
     StationQuery,
     StationLogQuery,
     SessionQuery,
+    ReservationQuery,
     TokenQuery,
     LocationQuery,
     PointQuery,
@@ -43,6 +45,7 @@ class Query(
 class Mutation(
     StationMutation,
     SessionMutation,
+    ReservationMutation,
     TokenMutation,
     LocationMutation,
     PointMutation,
@@ -60,6 +63,7 @@ class Subscription(
     StationSubscription,
     StationLogSubscription,
     SessionSubscription,
+    ReservationSubscription,
     PointSubscription,
     CommandSubscription,
 ):

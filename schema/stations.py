@@ -4,7 +4,7 @@ from datetime import datetime
 import strawberry
 
 from domain import stations
-from domain.stations import Registration, StationStatus
+from domain.stations import AttributeType, Mutability, Registration, ReportBase, StationStatus
 from resolvers import stations as door
 from schema import limits
 from schema.locations import Location
@@ -33,6 +33,49 @@ class Evse:
     number: int = attribute("Within its station, from 1.")
     status: StationStatus = attribute("What it is doing.")
     connectors: list[Connector] = answer(door.connectors, "Its plugs, by number.", size=limits.CONNECTORS)
+
+
+@view(stations.Attribute)
+class VariableAttribute:
+    """One of up to four values of a variable."""
+
+    type: AttributeType = attribute("Which.")
+    value: str | None = attribute("Null where it cannot be read, or is not known.")
+    mutability: Mutability | None = attribute("Whether it can be read or set, where the station tells.")
+    persistent: bool | None = attribute("Whether it outlives a restart, where the station tells.")
+    constant: bool | None = attribute("Whether it never changes, where the station tells.")
+
+
+@view(stations.StationVariable)
+class StationVariable:
+    """A variable of a station's device model (OCPP 2.x), as far as the station has told of it."""
+
+    component: str = attribute("What it belongs to.")
+    component_instance: str | None = attribute("Which of several.")
+    evse_number: int | None = attribute("Where the component belongs to an EVSE.")
+    connector_number: int | None = attribute("Where it belongs to a connector of that.")
+    variable: str = attribute("What it is.")
+    variable_instance: str | None = attribute("Which of several.")
+    value: str | None = attribute("Its actual value.")
+    attributes: list[VariableAttribute] = attribute("All its values.")
+    data_type: str | None = attribute("A word of the standard, such as integer or OptionList.")
+    unit: str | None = attribute("Of its values.")
+    min_limit: float | None = attribute("The least that it may be.")
+    max_limit: float | None = attribute("The most that it may be; of a text or a list, how long.")
+    values_list: str | None = attribute("What it may be, with commas.")
+    supports_monitoring: bool | None = attribute("Whether the station can watch it.")
+    updated_at: datetime = attribute("When the station last told of it.")
+
+
+@view(stations.StationReport)
+class StationReport:
+    """A report of the device model that was asked for; its parts come one after the other."""
+
+    number: int = attribute("What the station calls it: OCPP's requestId.")
+    base: ReportBase = attribute("What was asked for.")
+    parts: int = attribute("How many have come.")
+    complete: bool = attribute("Whether all have.")
+    completed_at: datetime | None = attribute("When the last one had.")
 
 
 @view(stations.Station)
@@ -67,7 +110,14 @@ class Station:
     configuration: JSON = attribute("What it told of its settings, or took of ours.")
     created_at: datetime = attribute("When it was registered.")
     location: Location | None = answer(door.location, "Where it stands.")
+    firmware_status: str | None = attribute("How far its last firmware update has come, in its own word.")
+    firmware_status_at: datetime | None = attribute("When it said so.")
+    upload_status: str | None = attribute("How far its last upload of logs or diagnostics has come, in its own word.")
+    upload_status_at: datetime | None = attribute("When it said so.")
     evses: list[Evse] = answer(door.evses, "Its outlet groups, by number.", size=limits.EVSES)
+    variables: Connection[StationVariable] = answer(
+        door.variables, "What it has told of its components (OCPP 2.x), or of those of one name in any case."
+    )
 
 
 @view(door.StatusUpdate)

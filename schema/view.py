@@ -36,6 +36,16 @@ def view(model: type, *, name: str | None = None) -> Callable[[Shown], Shown]:
     return decorate
 
 
+def member(model: type) -> Callable[[Shown], Shown]:
+    """A view that is one of a union: it is found by the object's class. It goes off the compiled path for that."""
+
+    def decorate(cls: Shown) -> Shown:
+        cls.is_type_of = classmethod(lambda _cls, shown, _info: isinstance(shown, model))  # type: ignore[attr-defined]
+        return view(model)(cls)
+
+    return decorate
+
+
 def attribute(description: str, *, name: str | None = None, size: Size | None = None) -> Any:
     """A plain field: the attribute of the same name, under `name` where the outside calls it otherwise."""
     return strawberry.field(description=description, name=name, metadata=_weighed(None, size))

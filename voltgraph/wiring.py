@@ -26,7 +26,7 @@ from domain.credentials import SecretKey
 from domain.points import HistoryStore, Latest
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
-from domain.stations import Presence, StationRules, UnknownPolicy
+from domain.stations import Presence, StationRules, UnknownPolicy, Vendors
 from domain.work import Workplace
 from gateways.graphql import Purse
 from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, Limits, OcppVersion, Pings, Sockets, v16, v21, v201
@@ -155,6 +155,7 @@ class House:
                     ),
                     SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
                     StationLogRules: log_rules,
+                    Vendors: Vendors(),  # no vendor's plug-in is there yet
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
                     AuthorizationRules: _authorization_rules(settings),
                     RoamingAuthority: PatientAuthority(

@@ -16,6 +16,17 @@ from domain.commands.models import Command as Command
 from domain.commands.models import CommandKind as CommandKind
 from domain.commands.models import CommandStatus as CommandStatus
 from domain.commands.models import Priority as Priority
+from domain.commands.outcomes import CommandOutcome as CommandOutcome
+from domain.commands.outcomes import ConfigurationOutcome as ConfigurationOutcome
+from domain.commands.outcomes import DataTransferOutcome as DataTransferOutcome
+from domain.commands.outcomes import Setting as Setting
+from domain.commands.outcomes import StatusOutcome as StatusOutcome
+from domain.commands.outcomes import TransactionStatusOutcome as TransactionStatusOutcome
+from domain.commands.outcomes import UnlockOutcome as UnlockOutcome
+from domain.commands.outcomes import UnlockStatus as UnlockStatus
+from domain.commands.outcomes import VariableOutcome as VariableOutcome
+from domain.commands.outcomes import VariablesOutcome as VariablesOutcome
+from domain.commands.outcomes import outcome_of as outcome_of
 from domain.commands.queries import by_id as by_id
 from domain.commands.queries import by_ids as by_ids
 from domain.commands.queries import listed as listed
@@ -29,4 +40,5 @@ from domain.commands.rules import CommandRules as CommandRules
 from domain.commands.service import complete as complete
 from domain.commands.service import hang_up as hang_up
 from domain.commands.service import request as request
+from domain.commands.service import tell_reported as tell_reported
 from domain.commands.traits import traits_of as traits_of

@@ -1,10 +1,9 @@
 """What everybody who moves an order on has in common: the end, and the telling of it."""
 
-from typing import Any
-
 from domain.commands.events import CommandChanged
 from domain.commands.link import Outcome
-from domain.commands.models import MASK, Command, CommandStatus, is_secret
+from domain.commands.models import Command, CommandStatus
+from domain.commands.secrets import without_secrets
 from domain.work import Work
 
 
@@ -13,17 +12,8 @@ def end(work: Work, command: Command, outcome: Outcome) -> None:
     command.status, command.completed_at = CommandStatus(outcome.status), work.now
     command.next_attempt_at = None
     command.arguments = command.shown_arguments
-    command.result, command.error = _without_passwords(outcome.result), outcome.error
+    command.result, command.error = without_secrets(outcome.result), outcome.error
     tell(work, command)
-
-
-def _without_passwords(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    if result is None or "configuration" not in result:
-        return result
-    told = {
-        key: {**entry, "value": MASK} if is_secret(key) else entry for key, entry in result["configuration"].items()
-    }
-    return {**result, "configuration": told}
 
 
 def tell(work: Work, command: Command) -> None:

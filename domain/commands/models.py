@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Field
 
+from domain.commands.secrets import without_secrets
 from domain.rows import JSON, TIMESTAMP, Record, enum_type
 
 
@@ -19,6 +20,16 @@ class CommandKind(StrEnum):
     CHANGE_CONFIGURATION = "CHANGE_CONFIGURATION"
     REMOTE_START = "REMOTE_START"
     REMOTE_STOP = "REMOTE_STOP"
+    CLEAR_CACHE = "CLEAR_CACHE"
+    DATA_TRANSFER = "DATA_TRANSFER"
+    RESERVE_NOW = "RESERVE_NOW"
+    CANCEL_RESERVATION = "CANCEL_RESERVATION"
+    GET_VARIABLES = "GET_VARIABLES"
+    SET_VARIABLES = "SET_VARIABLES"
+    GET_BASE_REPORT = "GET_BASE_REPORT"
+    GET_REPORT = "GET_REPORT"
+    SET_NETWORK_PROFILE = "SET_NETWORK_PROFILE"
+    GET_TRANSACTION_STATUS = "GET_TRANSACTION_STATUS"
 
 
 class Priority(IntEnum):
@@ -41,15 +52,6 @@ class CommandStatus(StrEnum):
     TIMEOUT = "TIMEOUT"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
-
-
-# The settings that hold a station's password, in 1.6 (security whitepaper) and in 2.x; instances behind a slash
-_SECRET = frozenset({"authorizationkey", "basicauthpassword"})
-MASK = "********"
-
-
-def is_secret(key: str) -> bool:
-    return key.rpartition(".")[2].partition("/")[0].strip().casefold() in _SECRET
 
 
 class Command(Record, table=True):
@@ -83,4 +85,5 @@ class Command(Record, table=True):
     @property
     def shown_arguments(self) -> dict[str, Any]:
         """Without a password."""
-        return {**self.arguments, "value": MASK} if is_secret(self.arguments.get("key") or "") else self.arguments
+        shown: dict[str, Any] = without_secrets(self.arguments)
+        return shown

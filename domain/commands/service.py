@@ -4,22 +4,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Sequence as DatabaseSequence
 from sqlmodel import select
 
-from domain import stations
 from domain.actor import Permission
 from domain.commands.ending import end, tell
+from domain.commands.learning import learn
 from domain.commands.link import Outcome, StationLink
-from domain.commands.models import Command, CommandKind, CommandStatus, is_secret
+from domain.commands.models import Command, CommandKind, CommandStatus
+from domain.commands.preparing import check, prepare
 from domain.commands.queueing import hold_place
 from domain.commands.rules import CommandRules
 from domain.commands.traits import traits_of
-from domain.errors import Invalid
-from domain.stations import Station, StationDeleted
+from domain.stations import Station, StationDeleted, StationReportCompleted
 from domain.work import Work
-
-_REMOTE_START_NUMBER = DatabaseSequence("remote_start_number")
 
 
 async def request(
@@ -37,8 +34,7 @@ async def request(
     """
     work.require(Permission.CONTROL)
     given = arguments or {}
-    if given.get("connector_number") is not None and given.get("evse_number") is None:
-        raise Invalid("a connector is one of an EVSE: name that too", field="evseNumber")
+    check(given)
     await work.get(Station, station_id, lock=queue_for_s is not None)
     deadline = work.port(CommandRules).deadline_s if deadline_s is None else deadline_s
     command = Command(
@@ -50,11 +46,9 @@ async def request(
         created_at=work.now,
         deadline_at=work.now + timedelta(seconds=deadline),
     )
+    await prepare(work, command)
     if queue_for_s is not None:
         await hold_place(work, command, queue_for_s)
-    if kind is CommandKind.REMOTE_START:
-        command.remote_start_number = (await work.session.exec(select(_REMOTE_START_NUMBER.next_value()))).one()
-        command.arguments = {**command.arguments, "remote_start_number": command.remote_start_number}
     tell(work, command)
     return work.add(command)
 
@@ -74,25 +68,18 @@ async def complete(work: Work, *, command_id: UUID, outcome: Outcome) -> Command
     work.require(Permission.CONTROL)
     command = await work.get(Command, command_id, lock=True)
     if command.completed_at is None:
-        told = _configuration_told(command, outcome)
+        arguments = command.arguments
         end(work, command, outcome)
-        if told:
-            await stations.remember_configuration(work, station_id=command.station_id, values=told)
+        await learn(work, station_id=command.station_id, kind=command.kind, arguments=arguments, outcome=outcome)
     return command
 
 
-def _configuration_told(command: Command, outcome: Outcome) -> dict[str, Any]:
-    """The keys and values that the end of a command tells of its station."""
-    if outcome.status != CommandStatus.ACCEPTED:
-        return {}
-    match command.kind:
-        case CommandKind.GET_CONFIGURATION:
-            told = {key: entry["value"] for key, entry in (outcome.result or {}).get("configuration", {}).items()}
-        case CommandKind.CHANGE_CONFIGURATION:
-            told = {command.arguments["key"]: command.arguments["value"]}
-        case _:
-            return {}
-    return {key: value for key, value in told.items() if not is_secret(key)}
+async def tell_reported(work: Work, completed: StationReportCompleted) -> None:
+    """Whoever follows the command that asked for the report hears that it has come."""
+    work.require(Permission.CONTROL)
+    query = select(Command).where(Command.id == completed.command_id)
+    if (command := (await work.session.exec(query)).first()) is not None:
+        tell(work, command)
 
 
 async def hang_up(work: Work, deleted: StationDeleted) -> None:

@@ -27,6 +27,16 @@ _TRAITS: Final[Mapping[CommandKind, Traits]] = {
     CommandKind.TRIGGER_MESSAGE: Traits(repeatable=True, while_pending=True),
     CommandKind.GET_CONFIGURATION: Traits(repeatable=True, while_pending=True),
     CommandKind.CHANGE_CONFIGURATION: Traits(repeatable=True, while_pending=True),
+    CommandKind.CLEAR_CACHE: Traits(repeatable=True),
+    CommandKind.DATA_TRANSFER: Traits(),  # what it does is the vendor's secret
+    CommandKind.RESERVE_NOW: Traits(repeatable=True),  # under the same number it takes its own place
+    CommandKind.CANCEL_RESERVATION: Traits(repeatable=True),
+    CommandKind.GET_VARIABLES: Traits(repeatable=True, while_pending=True),
+    CommandKind.SET_VARIABLES: Traits(repeatable=True, while_pending=True),
+    CommandKind.GET_BASE_REPORT: Traits(priority=Priority.DIAGNOSTICS, repeatable=True, while_pending=True),
+    CommandKind.GET_REPORT: Traits(priority=Priority.DIAGNOSTICS, repeatable=True, while_pending=True),
+    CommandKind.SET_NETWORK_PROFILE: Traits(repeatable=True),
+    CommandKind.GET_TRANSACTION_STATUS: Traits(repeatable=True),
 }
 
 WHILE_PENDING: Final = frozenset(kind for kind, traits in _TRAITS.items() if traits.while_pending)

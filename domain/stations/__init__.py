@@ -1,12 +1,30 @@
 """Charging stations: who they are, whether they are there, what their plugs are doing."""
 
+from domain.stations.device_model import Attribute as Attribute
+from domain.stations.device_model import AttributeType as AttributeType
+from domain.stations.device_model import Characteristics as Characteristics
+from domain.stations.device_model import Described as Described
+from domain.stations.device_model import Mutability as Mutability
+from domain.stations.device_model import ReportBase as ReportBase
+from domain.stations.device_model import StationReport as StationReport
+from domain.stations.device_model import StationVariable as StationVariable
+from domain.stations.device_model import Told as Told
+from domain.stations.device_model import VariableName as VariableName
 from domain.stations.events import StationBooted as StationBooted
 from domain.stations.events import StationConnected as StationConnected
 from domain.stations.events import StationDeleted as StationDeleted
 from domain.stations.events import StationDisconnected as StationDisconnected
 from domain.stations.events import StationEvent as StationEvent
 from domain.stations.events import StationRegistered as StationRegistered
+from domain.stations.events import StationReportCompleted as StationReportCompleted
 from domain.stations.events import StationStatusChanged as StationStatusChanged
+from domain.stations.inventory import expect_report as expect_report
+from domain.stations.inventory import observe as observe
+from domain.stations.inventory import remember_variables as remember_variables
+from domain.stations.inventory import report_variables as report_variables
+from domain.stations.inventory import reports_by_command as reports_by_command
+from domain.stations.inventory import values_of as values_of
+from domain.stations.inventory import variables_of as variables_of
 from domain.stations.models import Connector as Connector
 from domain.stations.models import Evse as Evse
 from domain.stations.models import Registration as Registration
@@ -29,6 +47,7 @@ from domain.stations.reporting import forget_lost as forget_lost
 from domain.stations.reporting import remember_configuration as remember_configuration
 from domain.stations.reporting import report_charging_state as report_charging_state
 from domain.stations.reporting import report_clock as report_clock
+from domain.stations.reporting import report_progress as report_progress
 from domain.stations.reporting import report_status as report_status
 from domain.stations.rules import StationRules as StationRules
 from domain.stations.rules import UnknownPolicy as UnknownPolicy
@@ -36,3 +55,9 @@ from domain.stations.service import admit as admit
 from domain.stations.service import delete as delete
 from domain.stations.service import register as register
 from domain.stations.service import update as update
+from domain.stations.vendors import VendorAnswer as VendorAnswer
+from domain.stations.vendors import VendorHandler as VendorHandler
+from domain.stations.vendors import VendorMessage as VendorMessage
+from domain.stations.vendors import Vendors as Vendors
+from domain.stations.vendors import VendorStatus as VendorStatus
+from domain.stations.vendors import hear_vendor as hear_vendor

@@ -50,3 +50,16 @@ class StationDisconnected(StationEvent):
 @dataclass(frozen=True, kw_only=True)
 class StationDeleted(StationEvent):
     identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationReportCompleted(Event):
+    """Told on the topic `station.report`, narrower by the station's id: all parts of a report have come."""
+
+    kind: ClassVar[str] = "station.report"
+    key: ClassVar[str | None] = "station_id"
+
+    station_id: UUID
+    command_id: UUID
+    number: int
+    parts: int

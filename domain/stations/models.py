@@ -89,6 +89,10 @@ class Station(Record, table=True):
     clock_skew_s: float | None = None
     last_seen_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     configuration: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    firmware_status: str | None = None
+    firmware_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    upload_status: str | None = None
+    upload_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     password_hash: bytes | None = None
 
 

@@ -151,6 +151,19 @@ async def report_charging_state(
         _tell(work, box.station, evse_number=evse_number, connector_number=number, status=status, at=at)
 
 
+async def report_progress(
+    work: Work, *, station_id: UUID, firmware: str | None = None, upload: str | None = None
+) -> Station:
+    """How far a firmware update, or the upload of logs or diagnostics, has come: the station's own word."""
+    work.require(Permission.REPORT)
+    station = await work.get(Station, station_id, lock=True)
+    if firmware is not None:
+        station.firmware_status, station.firmware_status_at = firmware, work.now
+    if upload is not None:
+        station.upload_status, station.upload_status_at = upload, work.now
+    return station
+
+
 async def remember_configuration(work: Work, *, station_id: UUID, values: Mapping[str, str | None]) -> Station:
     """What the station told of its configuration, or took of ours."""
     work.require(Permission.CONTROL)

@@ -49,6 +49,11 @@ def _to_text(value: Any, key: str | int) -> str | None:
     return _as_json(value) if key in _TEXT_OF_ANYTHING else None
 
 
+def text_of(value: Any) -> str | None:
+    """Anything that JSON has, where OCPP 1.6 has text alone."""
+    return value if value is None or isinstance(value, str) else _as_json(value)
+
+
 def _as_json(value: Any) -> str | None:
     try:
         return orjson.dumps(value).decode()

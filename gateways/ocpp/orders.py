@@ -1,20 +1,27 @@
 """Commands carried out on a socket of this process, in whatever version it speaks."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Protocol
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from functools import reduce
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from domain.commands import CALLED_OFF, CommandKind, CommandStatus, Miss, Outcome, traits_of
 from domain.errors import DomainError, Invalid, LimitExceeded, TimedOut, Unavailable
 from gateways.ocpp.link import Line, Refused, VersionPackage
 
-Orders = Mapping[CommandKind, Callable[[dict[str, Any]], Any]]  # our arguments -> the version's call
+# our arguments -> the version's call, or several that are one after the other
+Orders = Mapping[CommandKind, Callable[[dict[str, Any]], Any]]
 Answers = Mapping[CommandKind, Callable[[Any], Outcome]]  # where an answer is more than a status
 
+Item = TypeVar("Item")
+
+_FRAME_BYTES: Final = 128  # of a message, beside its items
+
 # Words of either version that mean that it will be done. Scheduled: after the running charge. RebootRequired: then.
-_YES = {"Accepted", "Scheduled", "Unlocked", "RebootRequired"}
+_YES: Final = {"Accepted", "Scheduled", "Unlocked", "RebootRequired"}
 
 
 class OcppVersion(VersionPackage, Protocol):
@@ -90,9 +97,9 @@ async def _carry_out(
     on_sent: Callable[[], None],
 ) -> Outcome:
     try:
-        request = version.ORDERS[kind](arguments)
-        answer = await line.call(
-            request,
+        answer = await _asked(
+            line,
+            _put(version, kind, arguments),
             deadline_s=timeout_s,
             priority=traits_of(kind).priority,
             send_within_s=send_within_s,
@@ -118,6 +125,46 @@ def _missed(error: DomainError, timeout_s: float) -> Outcome:
         miss, message = Miss.UNANSWERED, error.message
     status = CommandStatus.TIMEOUT if isinstance(error, TimedOut) else CommandStatus.FAILED
     return Outcome(status=status, result=None, error=message, miss=miss)
+
+
+def _put(version: OcppVersion, kind: CommandKind, arguments: dict[str, Any]) -> list[Any]:
+    order = version.ORDERS.get(kind)
+    if order is None:
+        raise NoWord(f"OCPP {version.VERSION.number} has no word for {kind}")
+    requests = order(arguments)
+    return requests if isinstance(requests, list) else [requests]
+
+
+async def _asked(line: Line, requests: list[Any], *, deadline_s: float, **how: Any) -> Any:
+    """The answers to all of them as one: lists one after the other, of everything else the last word."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + deadline_s
+    answers = [await line.call(request, deadline_s=max(until - loop.time(), 0.0), **how) for request in requests]
+    return reduce(_joined, answers)
+
+
+def _joined(first: Any, second: Any) -> Any:
+    lists = {
+        name: getattr(first, name) + value
+        for name, value in vars(second).items()
+        if isinstance(value, list) and isinstance(getattr(first, name), list)
+    }
+    return replace(second, **lists)
+
+
+def in_parts(items: Sequence[Item], arguments: Mapping[str, Any], size: Callable[[Item], int]) -> list[list[Item]]:
+    """By what the station takes in one message, where it has told: so many items, so many bytes of them."""
+    items_max = arguments.get("items_per_message") or len(items)
+    bytes_max = arguments.get("bytes_per_message") or sys.maxsize
+    parts: list[list[Item]] = []
+    room = 0
+    for item in items:
+        if not parts or len(parts[-1]) >= items_max or size(item) > room:
+            parts.append([])
+            room = bytes_max - _FRAME_BYTES
+        parts[-1].append(item)
+        room -= size(item)
+    return parts
 
 
 def _outcome(answer: Any) -> Outcome:

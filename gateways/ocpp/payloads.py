@@ -14,7 +14,7 @@ milliseconds.
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ class Shape:
         self._back = {name: key for key, name in self._names.items()}
         self._loosely = {_letters(key): key for key in self._names}
         self.required = frozenset(schema.get("required", ()))
-        self._must = tuple(self._names[key] for key in schema.get("required", ()) if key in self._names)
+        self._must = frozenset(self._names[key] for key in self.required if key in self._names) | _demanded(type_)
 
     def below(self, key: str) -> "Shape | None":
         return self._below.get(key)
@@ -82,6 +82,13 @@ class Shape:
             below = self._below.get(key)
             payload[key] = _plain(item) if below is None else below.write(item)
         return payload
+
+
+def _demanded(type_: type | None) -> set[str]:
+    """The package demands some fields of 1.6's security messages that the standard leaves out as one likes."""
+    if type_ is None or not is_dataclass(type_):
+        return set()
+    return {field.name for field in fields(type_) if field.default is MISSING and field.default_factory is MISSING}
 
 
 def snake(key: str) -> str:

@@ -12,6 +12,8 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
     OperationDefinitionNode,
 )
 
@@ -69,6 +71,9 @@ def _of(nodes: list[FieldNode], kind: Any, value: Any, path: str) -> Iterator[st
             yield from _of(nodes, kind.of_type, item, f"{path}.{index}")
     elif isinstance(kind, GraphQLObjectType):
         yield from _of_object(nodes, kind, value, path)
+    elif isinstance(kind, GraphQLUnionType):
+        members = [list(_of_object(nodes, member, value, path)) for member in kind.types]
+        yield from () if [] in members else [wrong for member in members for wrong in member]
     elif not (value in kind.values if isinstance(kind, GraphQLEnumType) else LEAVES[kind.name](value)):
         yield f"{path}: {value!r} is no {kind.name}"
 
@@ -77,11 +82,8 @@ def _of_object(
     nodes: Sequence[FieldNode | OperationDefinitionNode], kind: GraphQLObjectType, value: Any, path: str
 ) -> Iterator[str]:
     asked: dict[str, list[FieldNode]] = {}
-    for node in nodes:
-        for field in node.selection_set.selections if node.selection_set else ():
-            if not isinstance(field, FieldNode):
-                raise NotImplementedError("fragments are not looked into")
-            asked.setdefault(field.alias.value if field.alias else field.name.value, []).append(field)
+    for field in _fields(nodes, kind):
+        asked.setdefault(field.alias.value if field.alias else field.name.value, []).append(field)
     if not isinstance(value, dict) or list(value) != list(asked):
         yield f"{path}: {value!r} where {list(asked)} were asked for"
         return
@@ -90,6 +92,20 @@ def _of_object(
             yield from () if value[key] == kind.name else [f"{path}.{key}: {value[key]!r} is {kind.name}"]
         else:
             yield from _of(fields, kind.fields[fields[0].name.value].type, value[key], f"{path}.{key}")
+
+
+def _fields(
+    nodes: Sequence[FieldNode | OperationDefinitionNode | InlineFragmentNode], kind: GraphQLObjectType
+) -> Iterator[FieldNode]:
+    """With those of inline fragments that are about this type; named fragments are not looked into."""
+    for node in nodes:
+        for field in node.selection_set.selections if node.selection_set else ():
+            if isinstance(field, FieldNode):
+                yield field
+            elif not isinstance(field, InlineFragmentNode):
+                raise NotImplementedError("named fragments")
+            elif field.type_condition is None or field.type_condition.name.value == kind.name:
+                yield from _fields([field], kind)
 
 
 def _is_number(value: Any) -> bool:

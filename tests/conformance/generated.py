@@ -13,6 +13,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     NameNode,
     NullValueNode,
     ObjectFieldNode,
@@ -42,7 +43,11 @@ PLACES = {
         *("Query.station.id", "Mutation.updateStation.id", "Mutation.deleteStation.id", "*.*.stationId"),
         *("*.*.input.stationId", "*.*.filter.stationId", "*.*.filter.owner"),
     ),
-    "sessions": ("Query.session.id", "*.*.sessionId", "*.*.command.remoteStop.sessionId"),
+    "sessions": (
+        *("Query.session.id", "*.*.sessionId", "*.*.command.remoteStop.sessionId"),
+        "*.*.command.getTransactionStatus.sessionId",
+    ),
+    "reservations": ("Query.reservation.id", "*.*.reservationId", "*.*.command.cancelReservation.reservationId"),
     "tokens": ("Query.token.id", "Mutation.updateToken.id", "Mutation.deleteToken.id"),
     "locations": (
         *("Query.location.id", "Mutation.updateLocation.id", "Mutation.deleteLocation.id"),
@@ -52,7 +57,7 @@ PLACES = {
     "commands": ("Query.command.id", "*.*.commandId"),
     "sessionOrphans": ("*.*.orphanId",),
     "identities": ("*.*.identity", "*.*.input.identity", "*.*.filter.stationIdentity"),
-    "uids": ("*.*.input.uid", "*.*.input.tokenUid", "*.*.filter.tokenUid", "*.*.command.remoteStart.tokenUid"),
+    "uids": ("*.*.input.uid", "*.*.input.tokenUid", "*.*.filter.tokenUid", "*.*.command.*.tokenUid"),
     "addresses": ("*.*.address", "*.history.points[*]", "*.*.readings[*].address", "*.*.filter.prefix"),
     "cursors": ("*.*.after",),
     "periods": ("*.*.resolution",),
@@ -144,9 +149,11 @@ def whole(schema: GraphQLSchema, document: DocumentNode) -> DocumentNode:
 
 
 def everything(kind: Any, depth: int) -> SelectionSetNode | None:
+    asked = [FieldNode(name=NameNode(value="__typename"))]
+    if isinstance(kind, GraphQLUnionType):
+        return SelectionSetNode(selections=tuple(asked))
     if not isinstance(kind, GraphQLObjectType):
         return None
-    asked = [FieldNode(name=NameNode(value="__typename"))]
     for name, field in kind.fields.items():
         of = get_named_type(field.type)
         if (depth > 1 or not isinstance(of, GraphQLObjectType)) and not any(

@@ -1,6 +1,7 @@
 """schemathesis on the server as it runs: whatever one asks, the answer is one that the schema allows."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     """What the demo has, once its stations charge."""
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    station, *_ = owner.ask('{ stations(filter: { text: "SIM-00" }) { nodes { id } } }')["nodes"]
+    owner.ask(
+        f'mutation {{ createReservation(input: {{stationId: "{station["id"]}", tokenUid: "DEMO", expiresAt: "{soon}"}})'
+        " { id } }"
+    )
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     a_station_with_orphans(server, "CP-ORPHANED")
     away = owner.ask('mutation { registerStation(input: {identity: "CP-AWAY"}) { id } }')["id"]
@@ -57,6 +64,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         stations { nodes { id identity } pageInfo { endCursor } }
         sessions { nodes { id } pageInfo { endCursor } }
         tokens { nodes { id uid } }
+        reservations { nodes { id } }
         locations { nodes { id } }
         commands { nodes { id } }
         sessionOrphans { nodes { id } }

@@ -6,13 +6,13 @@ The schema itself says which fields there are: one without a case here fails.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 import schema
-from domain import commands, credentials, points, sessions, stations, tokens
+from domain import commands, credentials, points, reservations, sessions, stations, tokens
 from domain.actor import Role
 from domain.commands import CommandKind
 from domain.page import PageRequest
@@ -39,6 +39,7 @@ class Belongings:
     orphan: str
     command: str
     credential: str
+    reservation: str
 
 
 async def belongings(tester: Tester) -> Belongings:
@@ -69,6 +70,9 @@ async def belongings(tester: Tester) -> Belongings:
         command = await commands.request(
             work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"}
         )
+        reserved = await reservations.request(
+            work, station_id=station.id, token_uid=CARD, expires_at=work.now + timedelta(days=1)
+        )
         credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
     async with tester.work() as work:
         await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
@@ -80,6 +84,7 @@ async def belongings(tester: Tester) -> Belongings:
         orphan=str(orphan.id),
         command=str(command.id),
         credential=str(credential.id),
+        reservation=reserved.arguments["reservation_id"],
     )
 
 
@@ -110,6 +115,12 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'sessionOrphans(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
     ],
     "session": [('session(id: "{session}") { id }', GONE)],
+    "reservations": [
+        (f"reservations {NODES}", EMPTY),
+        (f'reservations(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
+        (f'reservations(filter: {{tokenUid: "{CARD}"}}) {NODES}', EMPTY),
+    ],
+    "reservation": [('reservation(id: "{reservation}") { id }', GONE)],
     "tokens": [(f"tokens {NODES}", EMPTY)],
     "token": [('token(id: "{token}") { id }', GONE)],
     "tokenGroups": [("tokenGroups { totalCount nodes { id } }", EMPTY)],
@@ -145,6 +156,10 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "sendCommand": [
         ('sendCommand(stationId: "{station}", command: {reset: {}}) { id }', GONE),
         ('sendCommand(stationId: "{station}", command: {remoteStop: {sessionId: "{session}"}}) { id }', GONE),
+        (
+            'sendCommand(stationId: "{station}", command: {cancelReservation: {reservationId: "{reservation}"}}) {id}',
+            GONE,
+        ),
         (f'sendCommand(stationId: "{{station}}", command: {{remoteStart: {{tokenUid: "{CARD}"}}}}) {{ id }}', GONE),
     ],
     "cancelCommand": [('cancelCommand(commandId: "{command}") { id }', GONE)],
@@ -152,6 +167,13 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "stopSession": [('stopSession(sessionId: "{session}") { id }', GONE)],
     "assignSessionOrphan": [('assignSessionOrphan(orphanId: "{orphan}", sessionId: "{session}") { id }', GONE)],
     "dismissSessionOrphan": [('dismissSessionOrphan(orphanId: "{orphan}") { id }', GONE)],
+    "createReservation": [
+        (
+            'createReservation(input: {stationId: "{station}", tokenUid: "ANY", expiresAt: "2126-01-01T00:00Z"}) {id}',
+            GONE,
+        )
+    ],
+    "cancelReservation": [('cancelReservation(reservationId: "{reservation}") { id }', GONE)],
     "createToken": [
         (f'createToken(input: {{uid: "{CARD}"}}) {{ uid }}', "fresh"),
         ('createToken(input: {uid: "OURS", locationIds: ["{location}"]}) { uid }', GONE),
@@ -203,6 +225,13 @@ async def _order(tester: Tester, own: Belongings) -> None:
         await commands.request(work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"})
 
 
+async def _reserve(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        station = await stations.by_identity(work, IDENTITY)
+        until = work.now + timedelta(days=1)
+        await reservations.request(work, station_id=station.id, token_uid=CARD, expires_at=until)
+
+
 SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
     "stationStatusUpdates": (
         _plug,
@@ -218,6 +247,13 @@ SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
             ("sessionUpdates { session { id } }", "silence"),
             ('sessionUpdates(stationId: "{station}") { session { id } }', GONE),
             ('sessionUpdates(sessionId: "{session}") { session { id } }', GONE),
+        ],
+    ),
+    "reservationUpdates": (
+        _reserve,
+        [
+            ("reservationUpdates { id }", "silence"),
+            ('reservationUpdates(stationId: "{station}") { id }', GONE),
         ],
     ),
     "pointUpdates": (
@@ -318,6 +354,7 @@ async def everything(tester: Tester) -> Any:
           stations {{ nodes {{ id identity name status location {{ id }} configuration evses {{ number status }} }} }}
           sessions {{ nodes {{ id status energyWh updatedAt }} }}
           sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
+          reservations {{ nodes {{ id status updatedAt }} }}
           tokens {{ nodes {{ id uid status }} }}
           tokenGroups {{ nodes {{ id uid masterPass maxSessions }} }}
           locations {{ nodes {{ id name }} }}

@@ -60,6 +60,42 @@ async def completed(tester: Tester, command: Command, status: CommandStatus = Co
         ),
         ({"getConfiguration": {"keys": ["A"]}}, "GET_CONFIGURATION", {"keys": ["A"]}),
         ({"changeConfiguration": {"key": "A", "value": "1"}}, "CHANGE_CONFIGURATION", {"key": "A", "value": "1"}),
+        ({"clearCache": True}, "CLEAR_CACHE", {}),
+        (
+            {"dataTransfer": {"vendorId": "acme", "data": {"fan": [1]}}},
+            "DATA_TRANSFER",
+            {"vendor_id": "acme", "data": {"fan": [1]}},
+        ),
+        (
+            {"getVariables": {"variables": [{"component": "C", "variable": "V", "evseNumber": 1}]}},
+            "GET_VARIABLES",
+            {"variables": [{"component": "C", "variable": "V", "evse_number": 1, "attribute": "ACTUAL"}]},
+        ),
+        (
+            {"setVariables": {"variables": [{"component": "C", "variable": "V", "value": "1", "attribute": "TARGET"}]}},
+            "SET_VARIABLES",
+            {"variables": [{"component": "C", "variable": "V", "value": "1", "attribute": "TARGET"}]},
+        ),
+        (
+            {
+                "setNetworkProfile": {
+                    "slot": 1,
+                    "url": "wss://csms.example",
+                    "securityProfile": 2,
+                    "apn": {"name": "iot", "authentication": "NONE"},
+                }
+            },
+            "SET_NETWORK_PROFILE",
+            {
+                "slot": 1,
+                "url": "wss://csms.example",
+                "security_profile": 2,
+                "interface": "Wired0",
+                "message_timeout_s": 30,
+                "apn": {"name": "iot", "authentication": "NONE"},
+            },
+        ),
+        ({"getTransactionStatus": {}}, "GET_TRANSACTION_STATUS", {}),
     ],
 )
 async def test_an_order_is_written_down_in_the_domains_words(
@@ -78,6 +114,41 @@ async def test_an_order_is_exactly_one(acme: Tester, command: dict[str, Any]) ->
     station = await a_station(acme)
 
     assert await acme.gql_errors(SEND, {"id": str(station.id), "command": command}) == ["INVALID"]
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        ({"unlockConnector": {"evseNumber": 0}}, "command.unlockConnector.evseNumber"),
+        ({"reset": {"evseNumber": -1}}, "command.reset.evseNumber"),
+        ({"changeAvailability": {"operationalStatus": "OPERATIVE", "connectorNumber": 1}}, "evseNumber"),
+        ({"remoteStart": {"tokenUid": "A", "evseNumber": 0}}, "command.remoteStart.evseNumber"),
+        ({"remoteStop": {"sessionId": "x"}}, "command.remoteStop.sessionId"),
+        ({"clearCache": False}, "command.clearCache"),
+        ({"getVariables": {"variables": []}}, "command.getVariables.variables"),
+        (
+            {"getVariables": {"variables": [{"component": "C", "variable": "V", "connectorNumber": 1}]}},
+            "command.getVariables.variables.0.evseNumber",
+        ),
+        (
+            {"setNetworkProfile": {"slot": 1, "url": "ws://a", "securityProfile": 3}},
+            "command.setNetworkProfile.url",
+        ),
+        (
+            {"reserveNow": {"tokenUid": "A", "expiresAt": "2020-01-01T00:00:00Z"}},
+            "command.reserveNow.expiresAt",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_an_order_is_named(acme: Tester, command: dict[str, Any], field: str) -> None:
+    station = await a_station(acme)
+
+    answer = await acme.answer(SEND, {"id": str(station.id), "command": command})
+
+    assert answer.errors
+    (error,) = answer.errors
+    assert (error.extensions or {})["code"] == "INVALID"
+    assert (error.extensions or {})["field"].endswith(field)
 
 
 async def test_a_viewer_may_not_order(acme: Tester) -> None:
@@ -230,3 +301,49 @@ async def test_an_order_goes_with_its_station(acme: Tester) -> None:
         await asyncio.wait({waiting})
 
     assert not done, command
+
+
+async def test_the_outcome_of_a_command_has_a_type(acme: Tester) -> None:
+    """Told by the subscription, since no query asks for a command."""
+    station = await a_station(acme)
+    asked = """subscription ($id: ID) { commandUpdates(commandId: $id) { result outcome { __typename
+      ... on StatusOutcome { status scheduled reasonCode additionalInfo }
+      ... on ConfigurationOutcome { values { key value readonly } unknown }
+      ... on VariablesOutcome { variables { component variable attribute status value evseNumber } }
+      ... on UnlockOutcome { status unlock }
+      ... on DataTransferOutcome { status data }
+      ... on TransactionStatusOutcome { ongoing messagesInQueue }
+    } } }"""
+    variable = {"component": "C", "variable": "V", "attribute": "TARGET", "status": "Accepted", "value": "1"}
+    setting = {"A": {"value": "1", "readonly": True}}
+    for kind, result, shown in (
+        ("RESET", None, None),
+        (
+            "RESET",
+            {"status": "Scheduled"},
+            {"status": "Scheduled", "scheduled": True, "reasonCode": None, "additionalInfo": None},
+        ),
+        (
+            "GET_CONFIGURATION",
+            {"configuration": setting, "unknown": ["B"]},
+            {"values": [{"key": "A", "value": "1", "readonly": True}], "unknown": ["B"]},
+        ),
+        ("SET_VARIABLES", {"variables": [variable]}, {"variables": [{**variable, "evseNumber": None}]}),
+        ("UNLOCK_CONNECTOR", {"status": "UnlockFailed"}, {"status": "UnlockFailed", "unlock": "UNLOCK_FAILED"}),
+        ("DATA_TRANSFER", {"status": "Accepted", "data": [1]}, {"status": "Accepted", "data": [1]}),
+        ("GET_TRANSACTION_STATUS", {"messages_in_queue": True}, {"ongoing": None, "messagesInQueue": True}),
+    ):
+        async with acme.work() as work:
+            arguments = {"variables": [variable]} if kind == "SET_VARIABLES" else {"type": "SOFT"}
+            command = await commands.request(
+                work, station_id=station.id, kind=commands.CommandKind(kind), arguments=arguments
+            )
+        if result is not None:
+            async with acme.work() as work:
+                outcome = Outcome("ACCEPTED", result, None)
+                await commands.complete(work, command_id=command.id, outcome=outcome)
+        async with acme.subscribe(asked, {"id": str(command.id)}) as items:
+            told = (await anext(items))["commandUpdates"]
+        typed = told["outcome"] or {}
+        assert typed.pop("__typename", "").endswith("Outcome") is (result is not None)
+        assert (typed or None, told["result"]) == (shown, result)

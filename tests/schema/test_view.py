@@ -68,6 +68,7 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Station.lastSeenAt",
         "Station.location",
         "Station.evses",
+        "Station.variables",
         "Evse.connectors",
         "Session.station",
         "Session.token",
@@ -77,6 +78,9 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Point.latest",
         "Command.station",
         "Command.session",
+        "Command.outcome",
+        "Command.reservation",
+        "Command.report",
         "Command.eventId",
     }
 

@@ -2,7 +2,19 @@
 
 from gateways.ocpp.frames import Version
 from gateways.ocpp.link import Handler
-from gateways.ocpp.v16 import authorization, availability, data_transfer, metering, provisioning, remote, transactions
+from gateways.ocpp.orders import Answers, Orders
+from gateways.ocpp.v16 import (
+    authorization,
+    availability,
+    data_transfer,
+    firmware,
+    metering,
+    provisioning,
+    remote,
+    reservation,
+    security,
+    transactions,
+)
 
 VERSION = Version.V16
 
@@ -13,7 +25,9 @@ HANDLERS: dict[str, Handler] = {
     **metering.HANDLERS,
     **availability.HANDLERS,
     **data_transfer.HANDLERS,
+    **firmware.HANDLERS,
+    **security.HANDLERS,
 }
 
-ORDERS = remote.ORDERS
-ANSWERS = remote.ANSWERS
+ORDERS: Orders = {**remote.ORDERS, **reservation.ORDERS, **data_transfer.ORDERS}
+ANSWERS: Answers = remote.ANSWERS

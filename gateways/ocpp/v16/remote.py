@@ -12,9 +12,17 @@ _RESET = {"SOFT": ResetType.soft, "HARD": ResetType.hard}
 _AVAILABILITY = {"OPERATIVE": AvailabilityType.operative, "INOPERATIVE": AvailabilityType.inoperative}
 _TRIGGER = {
     "BOOT_NOTIFICATION": MessageTrigger.boot_notification,
+    "DIAGNOSTICS_STATUS_NOTIFICATION": MessageTrigger.diagnostics_status_notification,
+    "FIRMWARE_STATUS_NOTIFICATION": MessageTrigger.firmware_status_notification,
     "HEARTBEAT": MessageTrigger.heartbeat,
-    "STATUS_NOTIFICATION": MessageTrigger.status_notification,
     "METER_VALUES": MessageTrigger.meter_values,
+    "STATUS_NOTIFICATION": MessageTrigger.status_notification,
+}
+# Those of the security whitepaper, which has a message of its own for them
+_EXTENDED_TRIGGER = {
+    **{ours: word for ours, word in _TRIGGER.items() if ours != "DIAGNOSTICS_STATUS_NOTIFICATION"},
+    "LOG_STATUS_NOTIFICATION": MessageTrigger.log_status_notification,
+    "SIGN_CERTIFICATE": MessageTrigger.sign_charge_point_certificate,
 }
 
 
@@ -32,6 +40,8 @@ def _remote_stop(wanted: dict[str, Any]) -> call.RemoteStopTransaction:
 def _reset(wanted: dict[str, Any]) -> call.Reset:
     if wanted.get("evse_number"):
         raise NoWord("OCPP 1.6 cannot reset one EVSE: only the whole station")
+    if wanted["type"] not in _RESET:
+        raise NoWord(f"OCPP 1.6 knows no reset {wanted['type']}")
     return call.Reset(type=_RESET[wanted["type"]])
 
 
@@ -45,10 +55,14 @@ def _availability(wanted: dict[str, Any]) -> call.ChangeAvailability:
     )
 
 
-def _trigger(wanted: dict[str, Any]) -> call.TriggerMessage:
-    if wanted["message"] not in _TRIGGER:
-        raise NoWord(f"OCPP 1.6 cannot trigger {wanted['message']}")
-    return call.TriggerMessage(requested_message=_TRIGGER[wanted["message"]], connector_id=_connector(wanted) or None)
+def _trigger(wanted: dict[str, Any]) -> call.TriggerMessage | call.ExtendedTriggerMessage:
+    """What only the security whitepaper knows is asked in its words, everything else only where that is wanted."""
+    message, connector = wanted["message"], _connector(wanted) or None
+    if message in _TRIGGER and not wanted.get("extended"):
+        return call.TriggerMessage(requested_message=_TRIGGER[message], connector_id=connector)
+    if message not in _EXTENDED_TRIGGER:
+        raise NoWord(f"OCPP 1.6 cannot trigger {message}")
+    return call.ExtendedTriggerMessage(requested_message=_EXTENDED_TRIGGER[message], connector_id=connector)
 
 
 def _connector(wanted: dict[str, Any]) -> int | None:
@@ -66,6 +80,10 @@ def _change_configuration(wanted: dict[str, Any]) -> call.ChangeConfiguration:
     return call.ChangeConfiguration(key=wanted["key"], value=wanted["value"])
 
 
+def _clear_cache(_wanted: dict[str, Any]) -> call.ClearCache:
+    return call.ClearCache()
+
+
 ORDERS: Orders = {
     CommandKind.REMOTE_START: _remote_start,
     CommandKind.REMOTE_STOP: _remote_stop,
@@ -75,6 +93,7 @@ ORDERS: Orders = {
     CommandKind.TRIGGER_MESSAGE: _trigger,
     CommandKind.GET_CONFIGURATION: _get_configuration,
     CommandKind.CHANGE_CONFIGURATION: _change_configuration,
+    CommandKind.CLEAR_CACHE: _clear_cache,
 }
 
 

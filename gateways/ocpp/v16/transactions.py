@@ -4,7 +4,7 @@ from ocpp.v16 import call as request
 from ocpp.v16 import call_result as result
 from ocpp.v16.enums import Reason
 
-from domain import sessions
+from domain import reservations, sessions
 from domain.sessions import Purpose
 from gateways.ocpp.link import Call, Handler
 from gateways.ocpp.measurands import record, samples, signed
@@ -24,6 +24,10 @@ async def start(call: Call, m: request.StartTransaction) -> result.StartTransact
             said_at=str(m.timestamp),
             meter_wh=m.meter_start,
         )
+        if m.reservation_id is not None:
+            await reservations.use(
+                work, station_id=call.station_id, number=m.reservation_id, session_id=started.session.id
+            )
     authorization = await sessions.ask_elsewhere(
         call.workplace,
         call.actor,

@@ -2,7 +2,25 @@
 
 from gateways.ocpp.frames import Version
 from gateways.ocpp.link import Handler
-from gateways.ocpp.v201 import authorization, availability, data_transfer, metering, provisioning, remote, transactions
+from gateways.ocpp.orders import Answers, Orders
+from gateways.ocpp.v201 import (
+    authorization,
+    availability,
+    data_transfer,
+    device_model,
+    diagnostics,
+    display,
+    firmware,
+    inventory,
+    metering,
+    network,
+    provisioning,
+    remote,
+    reservation,
+    security,
+    smart_charging,
+    transactions,
+)
 
 VERSION = Version.V201
 
@@ -12,8 +30,21 @@ HANDLERS: dict[str, Handler] = {
     **transactions.HANDLERS,
     **metering.HANDLERS,
     **availability.HANDLERS,
+    **reservation.HANDLERS,
     **data_transfer.HANDLERS,
+    **inventory.HANDLERS,
+    **diagnostics.HANDLERS,
+    **firmware.HANDLERS,
+    **security.HANDLERS,
+    **smart_charging.HANDLERS,
+    **display.HANDLERS,
 }
 
-ORDERS = remote.ORDERS
-ANSWERS = remote.ANSWERS
+ORDERS: Orders = {
+    **remote.ORDERS,
+    **reservation.ORDERS,
+    **data_transfer.ORDERS,
+    **device_model.ORDERS,
+    **network.ORDERS,
+}
+ANSWERS: Answers = device_model.ANSWERS

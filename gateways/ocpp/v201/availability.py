@@ -9,8 +9,9 @@ from ocpp.v201 import call_result as result
 from ocpp.v201.datatypes import EventDataType
 
 from domain import sessions, stations
-from domain.stations import StationStatus
+from domain.stations import StationStatus, Told
 from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.v201.inventory import named
 
 STATUS = {
     "Available": StationStatus.AVAILABLE,
@@ -29,13 +30,22 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
 
 
 async def events(call: Call, m: request.NotifyEvent) -> result.NotifyEvent:
-    """G01: a connector's state may be told as an event instead, which 2.1 prefers. An EVSE's is the sum of them."""
-    told = []
-    for event in filter(_tells_availability, m.event_data):
+    """G01: a connector's state may be told as an event instead, which 2.1 prefers. An EVSE's is the sum of them.
+
+    Other variables are what their events say.
+    """
+    told, others = [], []
+    for event in m.event_data:
         evse = event.component.evse
-        plug = (evse.id, evse.connector_id) if evse else (None, None)
-        told.append(_Told(plug, event.actual_value, call.moment(event.timestamp)))
+        if _tells_availability(event):
+            plug = (evse.id, evse.connector_id) if evse else (None, None)
+            told.append(_Told(plug, event.actual_value, call.moment(event.timestamp)))
+        else:
+            others.append(Told(name=named(event.component, event.variable), value=event.actual_value))
     await _report(call, told)
+    if others:
+        async with call.write() as work:
+            await stations.observe(work, station_id=call.station_id, told=others)
     return result.NotifyEvent()
 
 

@@ -1,4 +1,4 @@
-"""OCPP 2.0.1, B (and G02): who the station is, that it is alive, what it is made of."""
+"""OCPP 2.0.1, B01 to B03 and G02: who the station is, and that it is alive."""
 
 from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
@@ -43,9 +43,4 @@ async def heartbeat(call: Call, _m: request.Heartbeat) -> result.Heartbeat:
     return result.Heartbeat(current_time=call.workplace.clock())
 
 
-async def report(_call: Call, _m: request.NotifyReport) -> result.NotifyReport:
-    """Taken note of; the device model comes with a later release."""
-    return result.NotifyReport()
-
-
-HANDLERS: dict[str, Handler] = {"BootNotification": boot, "Heartbeat": heartbeat, "NotifyReport": report}
+HANDLERS: dict[str, Handler] = {"BootNotification": boot, "Heartbeat": heartbeat}

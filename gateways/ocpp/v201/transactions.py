@@ -5,7 +5,7 @@ from ocpp.v201 import call_result as result
 from ocpp.v201.datatypes import IdTokenInfoType, IdTokenType
 from ocpp.v201.enums import AuthorizationStatusEnumType, IdTokenEnumType, ReasonEnumType
 
-from domain import sessions, stations
+from domain import reservations, sessions, stations
 from domain.errors import DomainError
 from domain.sessions import Authorization, ChargingState, Reported, Stage
 from domain.stations import StationStatus
@@ -54,6 +54,10 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
             remote_start_number=about.remote_start_id,
             signed=signed(measured),
         )
+        if m.reservation_id is not None:
+            await reservations.use(
+                work, station_id=call.station_id, number=m.reservation_id, session_id=reported.session.id
+            )
         await _show(work, reported)
     await record(call, measured, evse_number=reported.session.evse_number)
     authorization = reported.authorization and await sessions.ask_elsewhere(

@@ -7,11 +7,17 @@ which the two differ.
 from gateways.ocpp import v201
 from gateways.ocpp.frames import Version
 from gateways.ocpp.link import Handler
-from gateways.ocpp.v21 import diagnostics, transactions
+from gateways.ocpp.orders import Orders
+from gateways.ocpp.v21 import diagnostics, remote, smart_charging, transactions
 
 VERSION = Version.V21
 
-HANDLERS: dict[str, Handler] = {**v201.HANDLERS, **transactions.HANDLERS, **diagnostics.HANDLERS}
+HANDLERS: dict[str, Handler] = {
+    **v201.HANDLERS,
+    **transactions.HANDLERS,
+    **diagnostics.HANDLERS,
+    **smart_charging.HANDLERS,
+}
 
-ORDERS = v201.ORDERS
+ORDERS: Orders = {**v201.ORDERS, **remote.ORDERS}
 ANSWERS = v201.ANSWERS
