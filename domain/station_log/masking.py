@@ -7,7 +7,6 @@ it does not like it. The uids of tokens are no secrets: without them nobody can 
 
 import json
 import re
-from collections import deque
 from typing import Any, Final
 
 import orjson
@@ -40,7 +39,7 @@ class Secrets:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: deque[str] = deque(maxlen=_KNOWN)
+        self._known: tuple[str, ...] = ()
 
     def masked(self, payload: Any) -> str:
         """As JSON; a text stays one."""
@@ -107,7 +106,7 @@ class Secrets:
     def _remember(self, secret: str) -> None:
         for form in dict.fromkeys((secret, written(secret)[1:-1])):
             if len(form) >= _KNOWN_MIN_CHARS and form not in self._known:
-                self._known.append(form)
+                self._known = (*self._known, form)[-_KNOWN:]
 
 
 def holds_secrets(payload: Any) -> bool:
@@ -140,7 +139,10 @@ def _parsed(text: str) -> Any:
 
 def _is_suspect(text: str) -> bool:
     text = text.lower()
-    return any(word in text for word in _SUSPECT)
+    for word in _SUSPECT:  # noqa: SIM110 -- any() takes twice as long, and every entry comes by here
+        if word in text:
+            return True
+    return False
 
 
 def _plain(name: object) -> str:

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import ARRAY, Uuid, any_, literal, or_
 from sqlmodel import col, select
 
 from domain.actor import Permission
@@ -50,7 +50,8 @@ async def listed(
     if status:
         query = query.where(col(Station.status).in_(set(status)))
     if online is not None:
-        live = col(Station.id).in_(await work.port(Presence).online(work.tenant_id))  # type: ignore[type-abstract]
+        holds = await work.port(Presence).online(work.tenant_id)  # type: ignore[type-abstract]
+        live = col(Station.id) == any_(literal(list(holds), ARRAY(Uuid)))  # one parameter, however many they are
         query = query.where(live if online else ~live)
     if location_id is not None:
         query = query.where(Station.location_id == location_id)

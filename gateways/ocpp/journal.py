@@ -32,6 +32,8 @@ class _Said(NamedTuple):
 class Journal:
     """Of one socket. Without a recorder there is no log, and nothing is remembered."""
 
+    __slots__ = ("_asked_by_it", "_asked_by_us", "_clock", "_recorder", "secrets", "station_id", "tenant_id")
+
     def __init__(
         self, recorder: Recorder | None, *, tenant_id: UUID, station_id: UUID, clock: Callable[[], datetime]
     ) -> None:

@@ -141,6 +141,27 @@ async def test_charges_are_listed_by_what_is_wanted(acme: Tester) -> None:
     assert await listed(to="2026-03-01T14:00:00+01:00") == [str(first.id)]
 
 
+async def test_a_running_charge_shows_energy_power_and_state_of_charge_as_they_are_told(acme: Tester) -> None:
+    acme.clock.now = NOON
+    charger = await a_charger(acme)
+    session = await charger.start()
+
+    async with acme.subscribe(UPDATES, {"sessionId": str(session.id)}) as items, asyncio.timeout(20):
+        seen = [await anext(items)]
+        for minutes in (1, 2):
+            await charger.meter(minutes, 1_000.0 + 250 * minutes, power_w=7_000.0 + minutes)
+            seen.append(await anext(items))
+
+    told = [item["sessionUpdates"] for item in seen]
+    assert [
+        (one["kind"], *(one["session"][name] for name in ("energyWh", "powerW", "socPercent"))) for one in told
+    ] == [
+        ("SNAPSHOT", 0.0, None, None),
+        ("METERED", 250.0, 7_001.0, 50.0),
+        ("METERED", 500.0, 7_002.0, 50.0),
+    ]
+
+
 async def test_whoever_watches_sees_a_charge_as_a_query_does(acme: Tester) -> None:
     acme.clock.now = NOON
     charger = await a_charger(acme)

@@ -133,6 +133,50 @@ async def test_pages_follow_each_other_to_the_end(acme: Tester) -> None:
     assert seen == ["CP-4", "CP-3", "CP-2", "CP-1", "CP-0"]
 
 
+async def test_all_that_is_wanted_of_stations_must_hold_on_every_page(acme: Tester) -> None:
+    """Status, presence, place and name together; one that comes on line meanwhile does not disturb the order."""
+    depot, presence = await a_location(acme), acme.workplace.port(Presence)  # type: ignore[type-abstract]
+    for number in range(8):
+        there = {"location_id": depot.id} if number != 1 else {}
+        station = await a_station(acme, f"{'CP' if number != 2 else 'XX'}-{number}", **there)
+        await a_plug(acme, station.id, StationStatus.CHARGING if number != 3 else StationStatus.AVAILABLE)
+        if number != 4:
+            await presence.claim(acme.tenant_id, station.id, "process/1", 60)
+    page = """
+    query ($filter: StationFilter, $after: String) { stations(filter: $filter, first: 2, after: $after) {
+      totalCount pageInfo { hasNextPage endCursor } nodes { identity online }
+    } }
+    """
+    wanted = {"status": ["CHARGING"], "online": True, "locationId": str(depot.id), "text": "cp-"}
+
+    seen, after, more = [], None, True
+    while more:
+        shown = (await acme.gql(page, {"filter": wanted, "after": after}))["stations"]
+        assert all(node["online"] for node in shown["nodes"])
+        assert shown["totalCount"] == 4
+        seen += [node["identity"] for node in shown["nodes"]]
+        after, more = shown["pageInfo"]["endCursor"], shown["pageInfo"]["hasNextPage"]
+
+    assert seen == ["CP-7", "CP-6", "CP-5", "CP-0"]
+    assert await listed(acme, **{**wanted, "online": False}) == ["CP-4"]
+
+
+async def test_a_fleet_may_be_on_line_that_no_statement_could_name_one_by_one(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL takes 32,767 parameters."""
+    station, other = await a_station(acme, "CP-1"), await a_station(acme, "CP-2")
+    presence = acme.workplace.port(Presence)  # type: ignore[type-abstract]
+
+    async def online(_tenant_id: UUID) -> set[UUID]:
+        return {station.id, *(UUID(int=number) for number in range(40_000))}
+
+    monkeypatch.setattr(presence, "online", online)
+
+    assert await listed(acme, online=True) == ["CP-1"]
+    assert await listed(acme, online=False) == [other.identity]
+
+
 @pytest.mark.parametrize("arguments", ["first: 0", "first: 501", 'after: "x"', 'after: "bnVsbA"'])
 async def test_a_page_that_cannot_be_is_refused(acme: Tester, arguments: str) -> None:
     assert await acme.gql_errors(f"{{ stations({arguments}) {{ nodes {{ id }} }} }}") == ["INVALID"]
