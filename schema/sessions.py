@@ -26,9 +26,7 @@ class SignedMeterValue:
     measurand: str = attribute("What was measured.")
     phase: str | None = attribute("On which phase, where the station tells.")
     location: str | None = attribute("Where, if not at the outlet.")
-    format: str = attribute(
-        "The encoding of what is signed (2.x, such as OCMF); SignedData for 1.6, which does not tell."
-    )
+    format: str = attribute("The encoding of what is signed, such as OCMF; SignedData where 1.6 does not tell.")
     value: str = attribute("1.6: the sampled value. 2.x: the object signedMeterValue as JSON, its keys as they came.")
 
 

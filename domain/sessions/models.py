@@ -114,7 +114,7 @@ class Session(Record, table=True):
 class SignedValue(Record, table=True):
     """What a meter signed within a charge, as the station gave it; `content_hash` knows a repeat.
 
-    `format` is what 2.x calls the encoding method, and SignedData in 1.6, which does not tell.
+    `format` is what 2.x calls the encoding method, and SignedData where 1.6 does not tell.
     """
 
     __tablename__ = "session_signed_value"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from ocpp.v16 import call as request
 from ocpp.v16 import call_result as result
 
@@ -48,12 +49,24 @@ def _value(sampled: dict[str, Any]) -> Value:
     return Value(
         value=None if is_signed else written,
         signed=written if is_signed else None,
+        signed_format=_encoding(written) if is_signed and written else None,
         measurand=sampled.get("measurand"),
         unit=sampled.get("unit"),
         phase=sampled.get("phase"),
         location=sampled.get("location"),
         context=sampled.get("context"),
     )
+
+
+def _encoding(written: str) -> str | None:
+    """1.6 has no word for it: OCMF says so itself, and OCA's wrapper has the key that 2.x has."""
+    if written.startswith("OCMF|"):
+        return "OCMF"
+    try:
+        wrapper = orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return None
+    return str(wrapper.get("encodingMethod") or "") or None if isinstance(wrapper, dict) else None
 
 
 HANDLERS: dict[str, Handler] = {"MeterValues": meter}

@@ -6,6 +6,7 @@ import pytest
 
 from domain import sessions, stations
 from domain.actor import Role
+from domain.reactions import SWEEPS, reactions_to
 from domain.sessions import ChargingState, EvseVacated, SessionResumed, SessionStatus, SessionStopped, Stage
 from domain.stations import Presence, StationStatus
 from tests.domain.sessions.charger import Charger, a_charger, minute, sample, told
@@ -124,6 +125,12 @@ async def test_a_charge_that_is_gone_keeps_no_grace_from_ending(acme: Tester) ->
     async with acme.work() as work:
         await stations.delete(work, station_id=charger.station_id)
     await grace_ends(charger, event)
+
+
+def test_the_graces_and_the_looking_after_are_wired() -> None:
+    (grace,) = reactions_to(EvseVacated)
+    assert (grace.reaction, grace.delay) == (sessions.interrupt_vacated, timedelta(minutes=5))
+    assert sessions.interrupt_forgotten in SWEEPS
 
 
 # By age

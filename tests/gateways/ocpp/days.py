@@ -74,7 +74,8 @@ class Message:
 
 @dataclass(frozen=True)
 class Day:
-    """`messages` in the order in which they arrive; before some the station boots, after some a plug is said free.
+    """`messages` in the order in which they arrive; before some the station boots. `vacated` are charges after the last
+    part of which their plug is said to be free.
 
     `skew` is how many minutes its clock is ahead, None that it was never set. `late` is after how many messages the
     line is lost, for two days.
@@ -83,7 +84,7 @@ class Day:
     charges: tuple[Charge, ...]
     messages: tuple[Message, ...]
     boots: frozenset[int]
-    vacancies: frozenset[int]
+    vacated: frozenset[int]
     skew: int | None
     late: int
     socket_changes: frozenset[int]
@@ -145,7 +146,7 @@ def days(draw: st.DrawFn, *, numbered: bool) -> Day:
         tuple(done),
         tuple(arriving),
         draw(places),
-        draw(places),
+        draw(st.frozensets(st.sampled_from(range(len(done))))),
         skew,
         draw(st.integers(0, len(arriving))),
         draw(places),

@@ -159,7 +159,7 @@ async def live(site: Site, say: Callable[[Message, str | None, int], Awaitable[N
         if number in day.boots:
             await site.boot()
         await site.tell(message, lambda of, socket, said=message: say(said, of, socket))  # type: ignore[misc]
-        if number in day.vacancies and message.part == message.charge.told[-1]:
+        if message.charge.number in day.vacated and message.part == message.charge.told[-1]:
             await site.vacate(message.charge.evse, message.charge.stop_at + 0.5)
 
 

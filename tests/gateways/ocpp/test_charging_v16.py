@@ -285,8 +285,8 @@ async def test_signed_values_of_begin_and_end_are_kept_as_they_came_and_count_fo
     await charger.say("StopTransaction", {**stop, "transactionData": [both(9, "Transaction.End", "1999.9", end)]})
 
     assert [(one.context, one.format, one.value) for one in await charger.signed_values()] == [
-        ("Transaction.Begin", "SignedData", begin),
-        ("Transaction.End", "SignedData", end),
+        ("Transaction.Begin", "OCMF", begin),
+        ("Transaction.End", "OCMF", end),
     ]
     session = await charger.session()
     assert (session.meter_start_wh, session.meter_stop_wh) == (1000.4, 1999.9)
@@ -344,3 +344,12 @@ async def connectors(charger: Speaker) -> list[stations.Connector]:
     async with charger.tester.work(read_only=True) as work:
         evses = await stations.evses_of(work, [charger.station_id])
         return list(await stations.connectors_of(work, [evse.id for evse in evses]))
+
+
+@pytest.mark.parametrize("signed", ["", "[1]", "{", "null", '{"encodingMethod": 7}', '{"a": 1}', "AQ=="])
+async def test_what_is_signed_in_a_format_of_its_own_is_kept_too(charger: Speaker, signed: str) -> None:
+    number = await started(charger)
+    values = [entry(1, {"value": signed, "format": "SignedData"})]
+    await charger.say("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values})
+    (kept,) = await charger.signed_values()
+    assert (kept.value, kept.format) == (signed, "7" if "7" in signed else "SignedData")
