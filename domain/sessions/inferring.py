@@ -30,15 +30,29 @@ async def interrupt_unheard(work: Work, booted: StationBooted) -> None:
             await _silence(work, session, booted.booted_at)
 
 
-async def vacate(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> None:
-    """A connector is free (StatusNotification Available): the charge there is over, or its stop is on its way."""
+async def vacate(
+    work: Work, *, station_id: UUID, evse_number: int, at: datetime, connector_number: int | None = None
+) -> None:
+    """A connector is free (StatusNotification Available): the charge there is over, or its stop is on its way.
+
+    An EVSE may have other plugs, which are free all along.
+    """
     work.require(Permission.REPORT)
     session = await finding.unfinished(work, station_id=station_id, evse_number=evse_number, at=at)
-    if session is None or session.ended_at is not None:
+    if session is None or session.ended_at is not None or not await _is_plug_of(work, session, connector_number):
         return
     if session.vacated_at is None or session.vacated_at < at:
         learn_vacancy(session, at=at)
         work.emit(EvseVacated(session_id=session.id, station_id=station_id, vacated_at=at))
+
+
+async def _is_plug_of(work: Work, session: Session, connector_number: int | None) -> bool:
+    """Where a charge has not said which plug is its own, it is none of the others while one of them is occupied."""
+    if session.connector_number is not None and connector_number is not None:
+        return session.connector_number == connector_number
+    return session.evse_number is None or not await stations.is_occupied(
+        work, station_id=session.station_id, evse_number=session.evse_number
+    )
 
 
 async def interrupt_vacated(work: Work, vacated: EvseVacated) -> None:

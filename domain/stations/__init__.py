@@ -39,6 +39,7 @@ from domain.stations.queries import by_ids as by_ids
 from domain.stations.queries import connectors_of as connectors_of
 from domain.stations.queries import evses_of as evses_of
 from domain.stations.queries import find as find
+from domain.stations.queries import is_occupied as is_occupied
 from domain.stations.queries import listed as listed
 from domain.stations.reporting import boot as boot
 from domain.stations.reporting import connected as connected

@@ -73,3 +73,14 @@ async def connectors_of(work: Work, evse_ids: Sequence[UUID]) -> Sequence[Connec
     work.require(Permission.VIEW)
     query = select(Connector).where(col(Connector.evse_id).in_(evse_ids)).order_by(col(Connector.number))
     return (await work.session.exec(query)).all()
+
+
+async def is_occupied(work: Work, *, station_id: UUID, evse_number: int) -> bool:
+    """Whether one of an EVSE's plugs is, by the station's last word of it (OCPP 2.x)."""
+    work.require(Permission.REPORT)
+    query = select(Connector.id).where(
+        Connector.station_id == station_id,
+        Connector.evse_number == evse_number,
+        Connector.reported_status == StationStatus.OCCUPIED,
+    )
+    return (await work.session.exec(query.limit(1))).first() is not None

@@ -45,7 +45,7 @@ async def status(call: Call, m: request.StatusNotification) -> result.StatusNoti
         elif evse_number is not None and reported is StationStatus.CHARGING:
             await sessions.resume(work, station_id=call.station_id, evse_number=evse_number, at=at)
         elif evse_number is not None and reported is StationStatus.AVAILABLE:
-            await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, at=at)
+            await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, connector_number=1, at=at)
     call.plugs.heard(evse_number, said, at, received_at=call.received_at)
     return result.StatusNotification()
 

@@ -71,7 +71,13 @@ async def _report(call: Call, told: Sequence[_Told]) -> None:
                 at=at,
             )
             if evse_number and reported is StationStatus.AVAILABLE:
-                await sessions.vacate(work, station_id=call.station_id, evse_number=evse_number, at=at)
+                await sessions.vacate(
+                    work,
+                    station_id=call.station_id,
+                    evse_number=evse_number,
+                    connector_number=connector_number,
+                    at=at,
+                )
     for one in news:
         call.plugs.heard(*one, received_at=call.received_at)
 

@@ -1,5 +1,6 @@
 """A charge as OCPP 1.6 tells it, in the standard's words and in those of real chargers."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -353,3 +354,12 @@ async def test_what_is_signed_in_a_format_of_its_own_is_kept_too(charger: Speake
     await charger.say("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values})
     (kept,) = await charger.signed_values()
     assert (kept.value, kept.format) == (signed, "7" if "7" in signed else "SignedData")
+
+
+async def test_meter_values_cost_a_read_and_a_write(acme: Tester, charger: Speaker) -> None:
+    number = await started(charger)
+    for at in (1, 2):
+        values = [entry(at, {"value": str(1_000 + at)}, {"value": "7", "measurand": "Power.Active.Import"})]
+        metered = {"connectorId": 1, "transactionId": number, "meterValue": values}
+        with assert_statements(acme, 2) if at == 2 else nullcontext():
+            await charger.say("MeterValues", metered)

@@ -1,5 +1,6 @@
 """A charge as OCPP 2.0.1 tells it, and 2.1 in the same words."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -218,6 +219,28 @@ async def test_a_status_that_is_repeated_costs_no_statement_until_it_is_another(
     assert await station_status(charger) is StationStatus.AVAILABLE
     await charger.say("StatusNotification", status(7, "Occupied"))
     assert await station_status(charger) is StationStatus.OCCUPIED
+
+
+@pytest.mark.parametrize("told", [{"id": 1, "connectorId": 1}, {"id": 1}])
+async def test_another_plug_of_the_evse_may_be_free_while_one_charges(charger: Speaker, told: dict[str, int]) -> None:
+    for connector, word in ((1, "Occupied"), (2, "Available")):
+        status = {"evseId": 1, "connectorId": connector, "connectorStatus": word, "timestamp": minute(1)}
+        await charger.say("StatusNotification", status)
+    await charger.say("TransactionEvent", event("Started", 0, evse=told))
+    charger.plugs.forget()  # as with another socket
+    for connector, vacated_at in ((2, None), (1, NOON + timedelta(minutes=9))):
+        status = {"evseId": 1, "connectorId": connector, "connectorStatus": "Available", "timestamp": minute(9)}
+        await charger.say("StatusNotification", status)
+        assert (await charger.session()).vacated_at == vacated_at
+
+
+async def test_an_update_costs_a_read_and_a_write(acme: Tester, charger: Speaker) -> None:
+    info = {"chargingState": "Charging"}
+    for at in (0, 1):
+        value = entry(at, {"value": 1_000 + at}, {"value": 7, "measurand": "Power.Active.Import"})
+        started = event("Started" if at == 0 else "Updated", at, evse={"id": 1}, info=info, meterValue=[value])
+        with assert_statements(acme, 2) if at else nullcontext():
+            await charger.say("TransactionEvent", started)
 
 
 async def test_a_plug_that_is_free_puts_its_charge_on_notice(charger: Speaker) -> None:
