@@ -30,7 +30,7 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     stations.StationDeleted: [commands.hang_up, station_log.forget],
     stations.StationBooted: [
         Later(sessions.interrupt_unheard, timedelta(minutes=5)),
-        Later(commands.wake, timedelta(seconds=1)),  # behind the answer to the boot
+        commands.wake,
     ],
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],

@@ -115,7 +115,7 @@ class Command:
     outcome: CommandOutcome | None = answer(
         door.outcome, "The same, in types; null where it has not answered, or with an error.", cost=limits.NOTHING
     )
-    error: str | None = attribute("Why it came to nothing.")
+    error: str | None = attribute("Why it came to nothing; of an order that waits, why its last attempt did.")
     actor: str = attribute("Who ordered it.")
     created_at: datetime = attribute("When it was ordered.")
     sent_at: datetime | None = attribute("When it went out last.")

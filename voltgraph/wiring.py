@@ -92,7 +92,11 @@ class Desk(Holder):
         return self.carrier.recall(command_id)
 
     async def deliver_waiting(self, tenant_id: UUID, station_id: UUID) -> None:
-        start_delivering(self.workplace, system(tenant_id, "commands"), station_id=station_id)
+        """Behind the answer to the station's boot."""
+        socket = self.sockets.get(tenant_id, station_id)
+        if socket is not None:
+            await socket.caught_up()
+            start_delivering(self.workplace, system(tenant_id, "commands"), station_id=station_id)
 
     async def evict(self, tenant_id: UUID, station_id: UUID, holder: str) -> None:
         await self.attendance.evicted(tenant_id, station_id, holder)

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+_WRITTEN_AGAIN_AFTER_S = (0.5, 1.0, 2.0)  # within the grace that the sweep leaves
+
 _deliveries: set[asyncio.Task[Any]] = set()  # asyncio itself holds its tasks but weakly
 
 
@@ -116,6 +118,16 @@ async def _asked(workplace: Workplace, actor: Actor, command: Command) -> Outcom
 
 
 async def _written(workplace: Workplace, actor: Actor, command: Command, outcome: Outcome) -> Command:
+    """Not given up at once where the database is away: nobody else has heard the answer."""
+    for delay_s in _WRITTEN_AGAIN_AFTER_S:
+        try:
+            return await _write(workplace, actor, command, outcome)
+        except Unavailable:
+            await asyncio.sleep(delay_s)
+    return await _write(workplace, actor, command, outcome)
+
+
+async def _write(workplace: Workplace, actor: Actor, command: Command, outcome: Outcome) -> Command:
     async with workplace.open_work(actor) as work:
         if command.waits and outcome.miss is not None:
             return await missed(work, command_id=command.id, attempt=command.attempts, outcome=outcome)

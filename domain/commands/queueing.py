@@ -61,8 +61,8 @@ async def take(work: Work, *, station_id: UUID, only: UUID | None = None) -> Com
     command = (await work.session.exec(due.with_for_update(skip_locked=True))).first()
     if command is None or only not in (None, command.id):
         return None
-    command.status, command.sent_at, command.next_attempt_at = CommandStatus.SENT, work.now, None
-    command.attempts += 1
+    command.status, command.sent_at, command.attempts = CommandStatus.SENT, work.now, command.attempts + 1
+    command.next_attempt_at = command.error = None
     command.deadline_at = work.now + timedelta(seconds=work.port(CommandRules).deadline_s)
     tell(work, command)
     return command
@@ -170,7 +170,7 @@ def _miss(work: Work, command: Command, outcome: Outcome) -> None:
     if work.now >= command.expires_at or command.attempts >= rules.attempts_max:
         end(work, command, _expired(command))
         return
-    command.status, command.deadline_at = CommandStatus.QUEUED, command.expires_at
+    command.status, command.deadline_at, command.error = CommandStatus.QUEUED, command.expires_at, outcome.error
     command.next_attempt_at = None if unheard else work.now + _pause(rules, command.attempts)
     tell(work, command)
 

@@ -9,7 +9,7 @@ from sqlmodel import select
 from domain.actor import Permission
 from domain.commands.ending import end, tell
 from domain.commands.learning import learn
-from domain.commands.link import Outcome, StationLink
+from domain.commands.link import Miss, Outcome, StationLink
 from domain.commands.models import Command, CommandKind, CommandStatus
 from domain.commands.preparing import check, prepare
 from domain.commands.queueing import hold_place
@@ -69,6 +69,8 @@ async def complete(work: Work, *, command_id: UUID, outcome: Outcome) -> Command
     command = await work.get(Command, command_id, lock=True)
     if command.completed_at is None:
         arguments = command.arguments
+        if outcome.miss is Miss.UNHEARD:
+            command.attempts = 0
         end(work, command, outcome)
         await learn(work, station_id=command.station_id, kind=command.kind, arguments=arguments, outcome=outcome)
     return command

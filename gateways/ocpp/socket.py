@@ -8,6 +8,7 @@ lets it finish first.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -59,6 +60,7 @@ _SILENT_INTERVALS: Final = 3
 
 DROP: Final = "voltgraph.drop"  # a server's extension of ASGI: lets the line go without a Close frame
 _DROPPED: Final = 0
+_CATCH_UP_S: Final = 5.0
 _TOO_BIG: Final = 1009
 _GOING_AWAY: Final = 1001
 
@@ -158,6 +160,12 @@ class StationSocket(Line):
             await worker
             self._drained.set()
             await self._end_followers()
+
+    async def caught_up(self) -> None:
+        """What has been received until now is answered; a station that never stops talking is not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_S):
+                await self._inbox.join()
 
     async def drained(self) -> None:
         """Nothing received is left to handle."""

@@ -197,7 +197,7 @@ async def test_an_order_for_a_station_that_is_not_there_waits_where_its_caller_s
     assert (waiting["status"], waiting["attempts"], waiting["error"]) == ("QUEUED", 0, None)
     assert (waiting["sentAt"], waiting["nextAttemptAt"]) == (None, None)
     assert waiting["deadlineAt"] == waiting["expiresAt"] > waiting["createdAt"]
-    assert (not_waiting["status"], not_waiting["expiresAt"]) == ("FAILED", None)
+    assert (not_waiting["status"], not_waiting["attempts"], not_waiting["expiresAt"]) == ("FAILED", 0, None)
     for wrong in (0, 604_801):
         assert await acme.gql_errors(QUEUED, asked | {"for": wrong}) == ["INVALID"]
 

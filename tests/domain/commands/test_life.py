@@ -12,7 +12,16 @@ from uuid_utils.compat import uuid7
 
 from domain import commands, stations
 from domain.actor import Role
-from domain.commands import Command, CommandChanged, CommandKind, CommandRules, CommandStatus, Outcome, StationLink
+from domain.commands import (
+    Command,
+    CommandChanged,
+    CommandKind,
+    CommandRules,
+    CommandStatus,
+    Outcome,
+    StationLink,
+    delivering,
+)
 from domain.errors import Forbidden, Invalid, NotFound, TimedOut, Unavailable
 from domain.work import Workplace
 from tests.factories import a_station
@@ -370,3 +379,22 @@ async def test_a_remote_start_that_was_refused_leads_to_no_charge(acme: Tester) 
             work, station_id=command.station_id, token_uid="Card", evse_number=1, at=work.now
         )
     assert found is None
+
+
+async def test_an_answer_is_written_down_though_the_database_was_away_for_a_moment(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "_WRITTEN_AGAIN_AFTER_S", (0.01, 0.01))
+    command = await a_command(acme)
+    away = iter([True, True, False])
+    workplace = beside(acme, answering(ACCEPTED))
+    complete = commands.complete
+
+    async def or_not(*given: Any, **more: Any) -> Command:
+        if next(away):
+            raise Unavailable("the database is not reachable")
+        return await complete(*given, **more)
+
+    monkeypatch.setattr(delivering, "complete", or_not)
+
+    assert (await commands.deliver(workplace, acme.actor, command)).status is CommandStatus.ACCEPTED

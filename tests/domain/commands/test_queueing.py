@@ -82,6 +82,10 @@ async def woken_by_boot(tester: Tester, station: stations.Station, line: Station
     return line.woken == [station.id]
 
 
+def reason(miss: Any) -> str | None:
+    return miss.error if isinstance(miss, Outcome) else str(miss)
+
+
 async def test_an_order_for_a_station_that_is_not_there_waits(acme: Tester) -> None:
     station, line = await a_station(acme), answering(ACCEPTED)
     command = await a_waiting(acme, station)
@@ -213,7 +217,7 @@ async def test_what_may_be_said_twice_is_tried_again_after_a_while(acme: Tester,
     for attempt in (1, 2):
         assert len(await delivered(acme, station, line)) == 1
         waiting = await read(acme, command)
-        assert (waiting.status, waiting.attempts) == (CommandStatus.QUEUED, attempt)
+        assert (waiting.status, waiting.attempts, waiting.error) == (CommandStatus.QUEUED, attempt, reason(miss))
         assert waiting.next_attempt_at is not None
         pauses_s.append((waiting.next_attempt_at - acme.clock()).total_seconds())
         assert await delivered(acme, station, line) == [], "not before its time"

@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from ocpp.v16 import call_result as result_v16
 
 from domain.commands import CALLED_OFF, CommandKind, Miss, Outcome
-from gateways.ocpp import Carrier, Limits, v16
+from gateways.ocpp import Call, Carrier, Limits, v16
 from tests.gateways.ocpp.test_socket import HEARTBEAT
 from tests.gateways.ocpp.wire import Csms, Station
 
@@ -138,3 +139,28 @@ async def test_orders_go_by_the_priority_of_their_kind(desk: Desk) -> None:
 
     assert actions == ["RemoteStopTransaction", "GetConfiguration"]
     assert [(await one).miss for one in (first, reading, stopping)] == [None] * 3
+
+
+async def test_a_socket_has_caught_up_when_what_it_heard_is_answered(desk: Desk) -> None:
+    """So that an order goes out behind the answer to a boot."""
+    heard, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slowly(call: Call, _m: Any) -> Any:
+        heard.set()
+        await may_answer.wait()
+        return result_v16.BootNotification(current_time=call.received_at, interval=300, status="Accepted")
+
+    desk.csms.on("BootNotification", slowly)
+    await desk.station.say([2, "b1", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"}])
+    await heard.wait()
+    catching_up = asyncio.create_task(desk.csms.socket().caught_up())
+    await asyncio.sleep(0.05)
+    assert not catching_up.done()
+
+    may_answer.set()
+    await catching_up
+    order = desk.ordered()
+
+    assert (await desk.station.hear()).startswith('[3,"b1"')
+    assert (await desk.station.called())[1] == "Reset"
+    order.cancel()
