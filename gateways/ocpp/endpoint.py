@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
@@ -14,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from domain import station_log
 from domain.errors import DomainError, Invalid, NotFound, Unauthenticated, Unavailable
@@ -27,7 +28,7 @@ from gateways.ocpp.memory import AnswerMemory, ProcessMemory
 from gateways.ocpp.registry import Sockets
 from gateways.ocpp.schemas import actions
 from gateways.ocpp.socket import StationSocket
-from gateways.ocpp.turnstile import Turnstile
+from gateways.ocpp.turnstile import Gone, Turnstile
 
 log = structlog.get_logger()
 
@@ -120,6 +121,8 @@ class Endpoint:
     async def serve(self, websocket: WebSocket) -> None:
         try:
             visitor, admission = await self._admit(websocket)
+        except Gone:
+            log.info("station gone before it was let in", path=websocket.scope["path"])
         except DomainError as error:
             await self._deny(websocket, _STATUSES.get(error.code, 500), error.message)
         except Exception:
@@ -158,7 +161,7 @@ class Endpoint:
         tenant_slug, identity = _address(websocket)
         version, subprotocol = self._negotiate(websocket.scope["subprotocols"])
         basic = _basic(websocket.headers.get("authorization"), identity)
-        async with self._turnstile.handshake():
+        async with self._turnstile.handshake(partial(_until_gone, websocket)):
             admission = await self._gate.admit(tenant_slug, identity, version, basic, _peer(websocket))
         return _Visitor(tenant_slug, identity, version, subprotocol), admission
 
@@ -252,6 +255,13 @@ def _stranger(websocket: WebSocket) -> station_log.Stranger | None:
         return station_log.Stranger(*_address(websocket))
     except NotFound:
         return None
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """A client says nothing before it is accepted, unless it gives up."""
+    if websocket.client_state is WebSocketState.CONNECTING:
+        await websocket.receive()
+    await websocket.receive()
 
 
 def _headers(status: int) -> dict[str, str]:

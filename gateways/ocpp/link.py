@@ -80,7 +80,7 @@ class Limits:
     close_grace_s: float = 10.0  # for messages in flight when we close
     handshakes_at_once: int = 8  # together with what else can wait, see `turnstile`
     handshakes_waiting: int = 2_000  # further ones are to come back later
-    handshake_patience_s: float = 20.0
+    handshake_patience_s: float = 30.0
 
 
 class Refused(errors.Conflict):

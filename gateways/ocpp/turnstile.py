@@ -8,9 +8,10 @@ Messages of a charge, cards and heartbeats pass beside it: nobody who charges wa
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,8 +26,12 @@ TURNED_AWAY = Counter("voltgraph_ocpp_handshakes_turned_away", "Handshakes that 
 _BESIDE: Final = TRANSACTION_ACTIONS | {"Heartbeat", "Authorize"}
 
 
+class Gone(Exception):
+    """The station has given up before its turn came: nobody is left to answer."""
+
+
 class Turnstile:
-    def __init__(self, *, at_once: int, waiting: int, patience_s: float = 20.0) -> None:
+    def __init__(self, *, at_once: int, waiting: int, patience_s: float = 30.0) -> None:
         """`patience_s` is below what stations give a handshake."""
         self._free = at_once
         self._waiting_max = waiting
@@ -35,21 +40,28 @@ class Turnstile:
         self._handshakes: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def handshake(self) -> AsyncIterator[None]:
-        """Raises `Unavailable` for one that is too many."""
+    async def handshake(self, gone: Callable[[], Coroutine[Any, Any, object]] | None = None) -> AsyncIterator[None]:
+        """Raises `Unavailable` for one that is too many, `Gone` if `gone` has ended before its turn came."""
         if self._free == 0 and len(self._handshakes) >= self._waiting_max:
             TURNED_AWAY.labels("full").inc()
             raise Unavailable("too many stations come at once")
         begun_s = time.perf_counter()
+        leaving = None if gone is None or self._free > 0 else asyncio.create_task(gone())
         WAITING.inc()
         try:
             async with asyncio.timeout(self._patience_s):
-                await self._place(self._handshakes)
+                await self._place(self._handshakes, leaving)
         except TimeoutError:
             TURNED_AWAY.labels("late").inc()
             raise Unavailable("too many stations come at once") from None
+        except Gone:
+            TURNED_AWAY.labels("gone").inc()
+            raise
         finally:
             WAITING.dec()
+            if leaving is not None:
+                leaving.cancel()
+                await asyncio.wait({leaving})
         WAITED_SECONDS.observe(time.perf_counter() - begun_s)
         try:
             yield
@@ -67,14 +79,20 @@ class Turnstile:
         finally:
             self._leave()
 
-    async def _place(self, queue: deque[asyncio.Future[None]]) -> None:
+    async def _place(self, queue: deque[asyncio.Future[None]], leaving: "asyncio.Task[object] | None" = None) -> None:
         if self._free > 0:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
+        if leaving is not None:
+            leaving.add_done_callback(partial(_give_up, turn))
         try:
             await turn
+        except Gone:
+            with suppress(ValueError):
+                queue.remove(turn)
+            raise
         except asyncio.CancelledError:
             if turn.cancelled():
                 with suppress(ValueError):
@@ -91,3 +109,11 @@ class Turnstile:
                     turn.set_result(None)
                     return
         self._free += 1
+
+
+def _give_up(turn: asyncio.Future[None], leaving: "asyncio.Task[object]") -> None:
+    """Whether it ended well or not, nobody is there any more."""
+    if not leaving.cancelled():
+        leaving.exception()
+        if not turn.done():
+            turn.set_exception(Gone())

@@ -97,6 +97,25 @@ async def test_who_waits_too_long_is_told_to_come_back() -> None:
         assert await came(csms, "CP-4") == "Accepted"
 
 
+async def test_who_has_gone_meanwhile_is_not_dealt_with() -> None:
+    before = counted("voltgraph_ocpp_handshakes_turned_away_total", reason="gone")
+    limits = Limits(messages_per_s=None, handshakes_at_once=1, handshake_patience_s=60)
+    async with Csms.running(limits=limits) as csms:
+        gate = slowed(csms)
+        gate.is_open.clear()
+        first = asyncio.create_task(came(csms, "CP-1"))
+        await gate.until_inside(1)
+        with pytest.raises(TimeoutError):
+            async with csms.station("CP-2", open_timeout=1):
+                pass
+        async with asyncio.timeout(GUARD_S):
+            while counted("voltgraph_ocpp_handshakes_turned_away_total", reason="gone") == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        gate.is_open.set()
+        assert (await first, await came(csms, "CP-3")) == ("Accepted", "Accepted")
+    assert [identity for _, identity, _, _ in gate.visits] == ["CP-1", "CP-3"]
+
+
 async def test_whoever_charges_passes_beside_a_queue_without_end() -> None:
     limits = Limits(messages_per_s=None, handshakes_at_once=2, handshake_patience_s=60)
     async with AsyncExitStack() as stack:
