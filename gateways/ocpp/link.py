@@ -78,9 +78,9 @@ class Limits:
     heartbeat_interval_s: float = 300.0  # until the station is told its own
     idle_grace_s: float = 30.0
     close_grace_s: float = 10.0  # for messages in flight when we close
-    handshakes_at_once: int = 8  # together with what else can wait, see `turnstile`
+    handshakes_at_once: int = 16  # together with what else can wait, see `turnstile`
     handshakes_waiting: int = 2_000  # further ones are to come back later
-    handshake_patience_s: float = 30.0
+    handshake_patience_s: float = 55.0  # less than proxies have; stations that have less themselves leave
 
 
 class Refused(errors.Conflict):

@@ -31,8 +31,8 @@ class Gone(Exception):
 
 
 class Turnstile:
-    def __init__(self, *, at_once: int, waiting: int, patience_s: float = 30.0) -> None:
-        """`patience_s` is below what stations give a handshake."""
+    def __init__(self, *, at_once: int, waiting: int, patience_s: float = 55.0) -> None:
+        """`patience_s`: of ours; a station that has less gives up by itself."""
         self._free = at_once
         self._waiting_max = waiting
         self._patience_s = patience_s

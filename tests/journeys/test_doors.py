@@ -200,3 +200,11 @@ async def test_addresses_that_are_none_are_not_found(server: Server, tenant: Ten
 
 async def test_a_version_that_nobody_speaks_is_no_handshake(base: str, identity: str) -> None:
     assert await refusal(base, identity, subprotocol="ocpp1.5") == 400
+
+
+async def test_stations_may_offer_to_compress_and_nothing_is_compressed(base: str, identity: str) -> None:
+    async with Bare.connected(base, identity) as charger:
+        offered = charger.connection.request
+        assert offered is not None
+        assert "permessage-deflate" in offered.headers["Sec-WebSocket-Extensions"]
+        assert charger.connection.protocol.extensions == []
