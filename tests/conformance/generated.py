@@ -56,8 +56,15 @@ PLACES = {
     "credentials": ("Mutation.revokeCredential.id",),
     "commands": ("Query.command.id", "*.*.commandId"),
     "sessionOrphans": ("*.*.orphanId",),
-    "identities": ("*.*.identity", "*.*.input.identity", "*.*.filter.stationIdentity"),
-    "uids": ("*.*.input.uid", "*.*.input.tokenUid", "*.*.filter.tokenUid", "*.*.command.*.tokenUid"),
+    "identities": ("*.*.identity", "*.*.filter.stationIdentity"),
+    "newcomers": ("*.*.input.identity",),
+    "uids": (
+        "*.*.input.uid",
+        "*.*.input.tokenUid",
+        "*.*.filter.tokenUid",
+        "*.*.command.remoteStart.tokenUid",
+        "*.*.command.reserveNow.tokenUid",
+    ),
     "addresses": ("*.*.address", "*.history.points[*]", "*.*.readings[*].address", "*.*.filter.prefix"),
     "cursors": ("*.*.after",),
     "periods": ("*.*.resolution",),
@@ -71,6 +78,7 @@ PLACES = {
     "names": ("*.*.input.name", "*.*.input.country", "*.*.input.city"),
 }
 KNOWN: dict[str, list[Any]] = {
+    "newcomers": [*(f"CP-generated-{number}" for number in range(20)), "SIM-001", "a/b"],
     "periods": [
         "PT15M",
         "PT1S",

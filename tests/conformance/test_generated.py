@@ -48,17 +48,14 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     """What the demo has, once its stations charge."""
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
-    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    station, *_ = owner.ask('{ stations(filter: { text: "SIM-00" }) { nodes { id } } }')["nodes"]
-    owner.ask(
-        f'mutation {{ createReservation(input: {{stationId: "{station["id"]}", tokenUid: "DEMO", expiresAt: "{soon}"}})'
-        " { id } }"
-    )
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     a_station_with_orphans(server, "CP-ORPHANED")
     away = owner.ask('mutation { registerStation(input: {identity: "CP-AWAY"}) { id } }')["id"]
     for _ in range(ORDERS):
         owner.ask(WAITING, id=away)
+    soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    kept = f'{{stationId: "{away}", tokenUid: "DEMO", expiresAt: "{soon}"}}'
+    owner.ask(f"mutation {{ createReservation(input: {kept}, queueForS: 86400) {{ id }} }}")
     found = owner.ask("""
     {
         stations { nodes { id identity } pageInfo { endCursor } }
