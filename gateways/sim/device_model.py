@@ -149,9 +149,33 @@ def put(charger: Charger, item: Payload) -> Payload:
     return result | {"attributeStatus": "Accepted" if written else "Rejected"}
 
 
-def reports(charger: Charger, *, request_id: int, writable_only: bool) -> list[Payload]:
+def inventory(charger: Charger, *, writable_only: bool) -> list[Variable]:
+    return [one for one in variables(charger) if one.setting.writable or not writable_only]
+
+
+def matching(charger: Charger, named: list[Payload] | None) -> list[Variable]:
+    """Those that items of GetReport name; an EVSE, a variable or an instance that an item does not name is any."""
+    if named is None:
+        return variables(charger)
+    return [one for one in variables(charger) if any(_matches(one, item) for item in named)]
+
+
+def _matches(one: Variable, item: Payload) -> bool:
+    component, variable = item["component"], item.get("variable", {})
+    evse = component.get("evse", {})
+    wanted = (
+        component["name"].lower(),
+        evse.get("id"),
+        evse.get("connectorId"),
+        variable.get("name", "").lower() or None,
+        variable.get("instance", "").lower() or None,
+    )
+    return all(part is None or part == own for part, own in zip(wanted, one.key(), strict=True))
+
+
+def reports(charger: Charger, told: list[Variable], *, request_id: int) -> list[Payload]:
     """NotifyReport payloads, none larger than the station says it sends."""
-    rows = [_row(charger, one) for one in variables(charger) if one.setting.writable or not writable_only]
+    rows = [_row(charger, one) for one in told]
     parts = [rows[at : at + ITEMS_PER_MESSAGE] for at in range(0, len(rows), ITEMS_PER_MESSAGE)]
     return [
         {

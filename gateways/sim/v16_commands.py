@@ -148,6 +148,15 @@ def clear_cache(charger: Charger, request: Payload) -> Answer:
     return Answer({"status": "Accepted"}, then=charger.cards.clear)
 
 
+def reserve_now(charger: Charger, request: Payload) -> Answer:
+    """It keeps no places (5.13: not configured to accept reservations)."""
+    return Answer({"status": "Rejected"})
+
+
+def cancel_reservation(charger: Charger, request: Payload) -> Answer:
+    return Answer({"status": "Rejected"})
+
+
 HANDLERS: dict[str, Callable[[Charger, Payload], Answer]] = {
     "RemoteStartTransaction": remote_start,
     "RemoteStopTransaction": remote_stop,
@@ -159,4 +168,6 @@ HANDLERS: dict[str, Callable[[Charger, Payload], Answer]] = {
     "ChangeConfiguration": change_configuration,
     "DataTransfer": data_transfer,
     "ClearCache": clear_cache,
+    "ReserveNow": reserve_now,
+    "CancelReservation": cancel_reservation,
 }

@@ -27,9 +27,9 @@ def request_stop(charger: Charger, request: Payload) -> Answer:
 
 
 def reset(charger: Charger, request: Payload) -> Answer:
-    """Of the whole station; one EVSE alone it cannot reset (AllowReset is not in its device model)."""
-    kind = {"Immediate": Reset.IMMEDIATE, "OnIdle": Reset.ON_IDLE}[request["type"]]
-    if "evseId" in request:
+    """Of the whole station: one EVSE alone it cannot reset (no AllowReset in its device model), nor resume (2.1)."""
+    kind = {"Immediate": Reset.IMMEDIATE, "OnIdle": Reset.ON_IDLE, "ImmediateAndResume": None}[request["type"]]
+    if kind is None or "evseId" in request:
         return Answer({"status": "Rejected"})
     scheduled = kind is Reset.ON_IDLE and charger.busy(None)
     return Answer({"status": "Scheduled" if scheduled else "Accepted"}, then=lambda: charger.reset(kind))
@@ -133,16 +133,40 @@ def get_base_report(charger: Charger, request: Payload) -> Answer:
         then=lambda: charger.spawn(
             _report(
                 charger,
-                request_id=request["requestId"],
-                writable_only=request["reportBase"] == "ConfigurationInventory",
+                request["requestId"],
+                device_model.inventory(charger, writable_only=request["reportBase"] == "ConfigurationInventory"),
             )
         ),
     )
 
 
-async def _report(charger: Charger, *, request_id: int, writable_only: bool) -> None:
-    for part in device_model.reports(charger, request_id=request_id, writable_only=writable_only):
+def get_report(charger: Charger, request: Payload) -> Answer:
+    """It knows no criteria (B08.FR.05)."""
+    if "componentCriteria" in request:
+        return Answer({"status": "NotSupported"})
+    named = device_model.matching(charger, request.get("componentVariable"))
+    if not named:
+        return Answer({"status": "EmptyResultSet"})
+    return Answer({"status": "Accepted"}, then=lambda: charger.spawn(_report(charger, request["requestId"], named)))
+
+
+async def _report(charger: Charger, request_id: int, variables: list[device_model.Variable]) -> None:
+    for part in device_model.reports(charger, variables, request_id=request_id):
         await charger.link.call("NotifyReport", part)
+
+
+def set_network_profile(charger: Charger, request: Payload) -> Answer:
+    """It stays where it is."""
+    return Answer({"status": "Rejected"})
+
+
+def reserve_now(charger: Charger, request: Payload) -> Answer:
+    """It keeps no places (ReservationCtrlr is not in its device model)."""
+    return Answer({"status": "Rejected"})
+
+
+def cancel_reservation(charger: Charger, request: Payload) -> Answer:
+    return Answer({"status": "Rejected"})
 
 
 def transaction_status(charger: Charger, request: Payload) -> Answer:
@@ -172,6 +196,10 @@ HANDLERS: dict[str, Callable[[Charger, Payload], Answer]] = {
     "GetVariables": get_variables,
     "SetVariables": set_variables,
     "GetBaseReport": get_base_report,
+    "GetReport": get_report,
+    "SetNetworkProfile": set_network_profile,
+    "ReserveNow": reserve_now,
+    "CancelReservation": cancel_reservation,
     "GetTransactionStatus": transaction_status,
     "DataTransfer": data_transfer,
     "ClearCache": clear_cache,

@@ -333,15 +333,46 @@ async def test_a_2_0_1_base_report_comes_in_parts(csms: Csms, simulate: Simulate
     assert {("TxCtrlr", "TxStartPoint"), ("Connector", "ConnectorType")} <= names
 
 
+async def test_a_2_0_1_report_is_of_what_is_named(csms: Csms, simulate: Simulate) -> None:
+    async with simulate(version="2.0.1", first=3, speed=0.1):
+        await booted(csms)
+
+        async def asked(number: int, **wanted: Any) -> str:
+            return str((await csms.ask(DUO, call_v201.GetReport(request_id=number, **wanted))).status)
+
+        assert await asked(1, component_criteria=["Problem"]) == "NotSupported"
+        assert await asked(2, component_variable=[{"component": {"name": "NoSuchCtrlr"}}]) == "EmptyResultSet"
+        state = {"component": {"name": "evse", "evse": {"id": 2}}, "variable": {"name": "AvailabilityState"}}
+        assert await asked(3, component_variable=[state, {"component": {"name": "Connector"}}]) == "Accepted"
+        await csms.until(lambda: csms.calls("NotifyReport"))
+
+    (part,) = csms.calls("NotifyReport")
+    assert part["requestId"] == 3
+    assert [(row["component"]["name"], row["component"]["evse"]["id"]) for row in part["reportData"]] == [
+        ("Connector", 1),
+        ("Connector", 1),
+        ("EVSE", 2),
+        ("Connector", 2),
+        ("Connector", 2),
+    ]
+
+
 async def test_the_rest_is_answered_as_the_standard_has_it(csms: Csms, simulate: Simulate) -> None:
     async with simulate(count=2, version=None, first=1, speed=0.1):
         await csms.until(lambda: len(csms.points) == 2)
         for identity, calls in (("SIM-001", call_v16), ("SIM-002", call_v201)):
             assert (await csms.ask(identity, calls.ClearCache())).status == "Accepted"
             assert (await csms.ask(identity, calls.DataTransfer(vendor_id="Nobody"))).status == "UnknownVendorId"
+            assert (await csms.ask(identity, calls.CancelReservation(reservation_id=1))).status == "Rejected"
             with pytest.raises(OcppNotImplemented):
                 await csms.ask(identity, calls.GetLocalListVersion())
         status = await csms.ask("SIM-002", call_v201.GetTransactionStatus(transaction_id="none such"))
+        until = "2126-01-01T00:00:00Z"
+        place = call_v16.ReserveNow(connector_id=1, expiry_date=until, id_tag="CARD", reservation_id=1)
+        assert (await csms.ask("SIM-001", place)).status == "Rejected"
+        card: Any = {"id_token": "CARD", "type": "ISO14443"}
+        other = call_v201.ReserveNow(id=1, expiry_date_time=until, id_token=card)
+        assert (await csms.ask("SIM-002", other)).status == "Rejected"
 
     assert (status.ongoing_indicator, status.messages_in_queue) == (False, False)
 
