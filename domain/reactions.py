@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain import commands, reservations, sessions, station_log, stations
+from domain import commands, local_lists, reservations, sessions, station_log, stations, tokens
+from domain.actor import Actor
 from domain.events import Event
-from domain.work import Work
+from domain.work import Work, Workplace
 
 Reaction = Callable[[Work, Any], Awaitable[None]]
 Sweep = Callable[[Work], Awaitable[object]]
+Errand = Callable[[Workplace, Actor], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     ],
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],
+    stations.StationMoved: [local_lists.follow_station],
+    tokens.TokenChanged: [local_lists.follow_tokens],
+    tokens.TokenGroupChanged: [local_lists.follow_tokens],
 }
 
 # What no event tells of, looked after for every tenant now and then.
@@ -44,6 +49,9 @@ SWEEPS: list[Sweep] = [
     sessions.interrupt_forgotten,
     reservations.expire,
 ]
+
+# What waits for equipment, done for every tenant now and then: these open the works that they need.
+ERRANDS: list[Errand] = [local_lists.keep]
 
 
 def name_of(reaction: Reaction) -> str:

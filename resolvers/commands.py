@@ -6,16 +6,17 @@ from uuid import UUID
 
 import strawberry
 
-from domain import commands, reservations, sessions, stations
+from domain import commands, local_lists, reservations, sessions, stations
 from domain.bus import Message, Topic
 from domain.commands import Command, CommandKind, CommandOutcome, CommandStatus, UnlockStatus
+from domain.errors import Invalid
 from domain.events import Envelope
 from domain.page import FIRST_DEFAULT, Page, PageRequest
 from resolvers import orders
-from resolvers.arguments import QueueFor, optional_id, row_id
+from resolvers.arguments import QueueFor, changes, optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
-from resolvers.orders import StationCommand
+from resolvers.orders import SendLocalListInput, StationCommand
 
 strawberry.enum(CommandKind, description="What a station may be ordered to do.")
 strawberry.enum(
@@ -38,9 +39,28 @@ class CommandFilter:
 
 async def send(info: Info, station_id: strawberry.ID, command: StationCommand, queue_for_s: QueueFor = None) -> Command:
     """Answers when the station has, or at the deadline; at once where the order has to wait."""
+    ((name, order),) = changes(command).items()
+    if isinstance(order, SendLocalListInput) or name == "get_local_list_version":
+        return await _of_local_list(info, row_id(station_id, "stationId"), order, queue_for_s)
     async with info.context.write() as work:
         requested = await orders.requested(work, row_id(station_id, "stationId"), command, queue_for_s)
     return await reservations.carry_out(info.context.workplace, info.context.caller, requested)
+
+
+async def _of_local_list(
+    info: Info, station_id: UUID, order: SendLocalListInput | bool | None, queue_for_s: int | None
+) -> Command:
+    """It may take several orders, each by what the one before it has told."""
+    if queue_for_s is not None:
+        raise Invalid("what waits for a station that is away is its localList: setLocalListPolicy", field="queueForS")
+    workplace, caller = info.context.workplace, info.context.caller
+    if isinstance(order, SendLocalListInput):
+        return await local_lists.send_now(
+            workplace, caller, station_id=station_id, update=order.update, token_uids=order.token_uids
+        )
+    if order is not True:
+        raise Invalid("it is ordered by true", field="command.getLocalListVersion")
+    return await local_lists.ask_version(workplace, caller, station_id=station_id)
 
 
 async def cancel(info: Info, command_id: strawberry.ID) -> Command:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from domain import credentials, locations, points, reservations, sessions, stations, tokens, users
+from domain import credentials, local_lists, locations, points, reservations, sessions, stations, tokens, users
 from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.work import Work, Workplace
@@ -89,6 +89,11 @@ class Loaders:
     def connectors(self) -> DataLoader[UUID, list[stations.Connector]]:
         """By EVSE."""
         return self._many(stations.connectors_of, key=lambda connector: connector.evse_id)
+
+    @cached_property
+    def local_list(self) -> DataLoader[UUID, local_lists.LocalList | None]:
+        """By station."""
+        return self._one(local_lists.by_station_ids, key=lambda kept: kept.station_id)
 
     @cached_property
     def online(self) -> DataLoader[UUID, bool]:

@@ -14,6 +14,7 @@ from strawberry.scalars import JSON
 from domain import commands, reservations, sessions
 from domain.commands import Command, CommandKind
 from domain.errors import Invalid
+from domain.local_lists import UpdateType
 from domain.stations import AttributeType
 from domain.work import Work
 from resolvers.arguments import changes, row_id
@@ -21,6 +22,7 @@ from resolvers.arguments import changes, row_id
 strawberry.enum(
     AttributeType, description="Which of its values: what it is, what it is to become, what it may be set to."
 )
+strawberry.enum(UpdateType, description="All of a list, or what differs.")
 
 
 @strawberry.enum(
@@ -279,6 +281,14 @@ class GetTransactionStatusInput:
     )
 
 
+@strawberry.input(description="Write the list of tokens that a station keeps.")
+class SendLocalListInput:
+    update: UpdateType = strawberry.field(default=UpdateType.FULL, description="All of it, or what differs.")
+    token_uids: list[str] | None = strawberry.field(
+        default=None, description="These alone, in one message. Null: what the station's `localList` is to hold."
+    )
+
+
 @strawberry.input(one_of=True, description="An order to a station: exactly one of these.")
 class StationCommand:
     reset: Maybe[ResetInput]
@@ -299,6 +309,8 @@ class StationCommand:
     get_report: Maybe[GetReportInput]
     set_network_profile: Maybe[SetNetworkProfileInput]
     get_transaction_status: Maybe[GetTransactionStatusInput]
+    send_local_list: Maybe[SendLocalListInput]
+    get_local_list_version: Maybe[bool]
 
 
 async def requested(work: Work, station_id: UUID, command: StationCommand, queue_for_s: int | None) -> Command:

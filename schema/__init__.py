@@ -13,6 +13,7 @@ from schema.commands import CommandMutation, CommandQuery, CommandSubscription
 from schema.credentials import CredentialMutation, CredentialQuery
 from schema.errors import show
 from schema.history import HistoryQuery
+from schema.local_lists import LocalListMutation
 from schema.locations import LocationMutation, LocationQuery
 from schema.points import PointMutation, PointQuery, PointSubscription
 from schema.reservations import ReservationMutation, ReservationQuery, ReservationSubscription
@@ -48,6 +49,7 @@ class Mutation(
     ReservationMutation,
     TokenMutation,
     LocationMutation,
+    LocalListMutation,
     PointMutation,
     CommandMutation,
     CredentialMutation,

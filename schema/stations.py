@@ -1,16 +1,21 @@
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from domain import stations
 from domain.stations import AttributeType, Mutability, Registration, ReportBase, StationStatus
+from resolvers import local_lists
 from resolvers import stations as door
 from schema import limits
 from schema.locations import Location
 from schema.page import Connection
 from schema.scalars import JSON
 from schema.view import EVENT_ID, answer, attribute, stream, view
+
+if TYPE_CHECKING:
+    from schema.local_lists import LocalList
 
 
 @view(stations.Connector)
@@ -114,6 +119,9 @@ class Station:
     firmware_status_at: datetime | None = attribute("When it said so.")
     upload_status: str | None = attribute("How far its last upload of logs or diagnostics has come, in its own word.")
     upload_status_at: datetime | None = attribute("When it said so.")
+    local_list: Annotated["LocalList", strawberry.lazy("schema.local_lists")] | None = answer(
+        local_lists.of_station, "What it keeps of tokens; null where nobody ever asked it to."
+    )
     evses: list[Evse] = answer(door.evses, "Its outlet groups, by number.", size=limits.EVSES)
     variables: Connection[StationVariable] = answer(
         door.variables, "What it has told of its components (OCPP 2.x), or of those of one name in any case."

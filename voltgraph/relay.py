@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain import actor, outbox, station_log
 from domain.errors import Unavailable
 from domain.events import Envelope
-from domain.reactions import SWEEPS, Sweep, by_name, name_of, reactions_to
+from domain.reactions import ERRANDS, SWEEPS, Errand, Sweep, by_name, name_of, reactions_to
 from domain.work import Work, Workplace
 from voltgraph.database import plain_url
 
@@ -101,7 +101,10 @@ class Relay:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         self._stopping.clear()
-        tasks = [asyncio.create_task(self._run_forever()), asyncio.create_task(self._sweep_forever())]
+        tasks = [
+            asyncio.create_task(forever)
+            for forever in (self._run_forever(), self._sweep_forever(), self._errands_forever())
+        ]
         try:
             yield
         finally:
@@ -216,7 +219,7 @@ class Relay:
 
     async def sweep(self) -> None:
         """Look after every tenant once, and now and then throw away what is old; a cluster's relays take turns."""
-        async with self._turn() as is_ours:
+        async with self._turn(SWEEP_LOCK) as is_ours:
             if not is_ours:
                 return
             tenant_ids = await actor.tenant_ids(self.workplace.engine)
@@ -227,16 +230,16 @@ class Relay:
                 self._prune_after_s = monotonic() + _PRUNE_EVERY_S
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[bool]:
-        """Whether no other relay of the cluster sweeps; none does until this is left."""
+    async def _turn(self, key: int) -> AsyncIterator[bool]:
+        """Whether no other relay of the cluster does this; none does until this is left."""
         async with self.workplace.engine.connect() as connection:
-            is_ours = bool(await connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": SWEEP_LOCK}))
+            is_ours = bool(await connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
             await connection.commit()
             try:
                 yield is_ours
             finally:
                 if is_ours:
-                    await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": SWEEP_LOCK})
+                    await connection.execute(text("select pg_advisory_unlock(:key)"), {"key": key})
                     await connection.commit()
 
     async def _for_each(self, tenant_ids: Sequence[UUID], look_after: Sweep) -> None:
@@ -250,6 +253,30 @@ class Relay:
                 return
             except Exception:
                 log.exception("sweep failed", sweep=look_after.__name__, tenant=str(tenant_id))
+
+    # --- errands -------------------------------------------------------------------------------------------------
+
+    async def _errands_forever(self) -> None:
+        while not await self._stopped_within(self._sweep_every_s):
+            try:
+                await self.run_errands()
+            except Exception as error:
+                log.warning("errands interrupted", reason=str(error) or type(error).__name__)
+
+    async def run_errands(self) -> None:
+        """For every tenant once; beside the sweeps, for equipment may take its time."""
+        async with self._turn(SWEEP_LOCK + 1) as is_ours:
+            if not is_ours:
+                return
+            for tenant_id in await actor.tenant_ids(self.workplace.engine):
+                for errand in ERRANDS:
+                    await self._run_errand(errand, actor.system(tenant_id, "errand"))
+
+    async def _run_errand(self, errand: Errand, whose: actor.Actor) -> None:
+        try:
+            await errand(self.workplace, whose)
+        except Exception:
+            log.exception("errand failed", errand=errand.__module__, tenant=str(whose.tenant_id))
 
     async def _prune(self, tenant_ids: Sequence[UUID]) -> None:
         async with self.workplace.engine.begin() as connection:

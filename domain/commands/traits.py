@@ -37,6 +37,7 @@ _TRAITS: Final[Mapping[CommandKind, Traits]] = {
     CommandKind.GET_REPORT: Traits(priority=Priority.DIAGNOSTICS, repeatable=True, while_pending=True),
     CommandKind.SET_NETWORK_PROFILE: Traits(repeatable=True),
     CommandKind.GET_TRANSACTION_STATUS: Traits(repeatable=True),
+    CommandKind.GET_LOCAL_LIST_VERSION: Traits(repeatable=True),
 }
 
 WHILE_PENDING: Final = frozenset(kind for kind, traits in _TRAITS.items() if traits.while_pending)

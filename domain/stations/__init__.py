@@ -15,6 +15,7 @@ from domain.stations.events import StationConnected as StationConnected
 from domain.stations.events import StationDeleted as StationDeleted
 from domain.stations.events import StationDisconnected as StationDisconnected
 from domain.stations.events import StationEvent as StationEvent
+from domain.stations.events import StationMoved as StationMoved
 from domain.stations.events import StationRegistered as StationRegistered
 from domain.stations.events import StationReportCompleted as StationReportCompleted
 from domain.stations.events import StationStatusChanged as StationStatusChanged

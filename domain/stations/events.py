@@ -48,6 +48,11 @@ class StationDisconnected(StationEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StationMoved(StationEvent):
+    """To another location, or to none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StationDeleted(StationEvent):
     identity: str
 

@@ -13,7 +13,7 @@ from domain.credentials import SecretKey, digest
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from domain.locations import Location
 from domain.stations import queries
-from domain.stations.events import StationDeleted, StationRegistered
+from domain.stations.events import StationDeleted, StationMoved, StationRegistered
 from domain.stations.models import Registration, Station
 from domain.stations.rules import StationRules, UnknownPolicy
 from domain.work import Work
@@ -55,6 +55,8 @@ async def update(work: Work, *, station_id: UUID, **changes: Any) -> Station:
     station = await work.get(Station, station_id, lock=True)
     if (location_id := changes.get("location_id")) is not None:
         await work.get(Location, location_id)
+    if changes.get("location_id", station.location_id) != station.location_id:
+        work.emit(StationMoved(station_id=station.id))
     if "password" in changes:
         password = changes.pop("password")
         station.password_hash = None if password is None else _hashed(work, password)

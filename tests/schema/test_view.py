@@ -67,6 +67,7 @@ def test_plain_fields_stay_on_the_fast_path() -> None:
         "Station.online",
         "Station.lastSeenAt",
         "Station.location",
+        "Station.localList",
         "Station.evses",
         "Station.variables",
         "Evse.connectors",

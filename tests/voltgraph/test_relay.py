@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import orjson
 import pytest
@@ -19,6 +20,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 
 from domain import outbox, reactions
+from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.reactions import Later
 from domain.sessions import SessionStatus
@@ -509,6 +511,27 @@ async def test_one_tenants_trouble_does_not_end_the_sweep(
     await acme.house.relay.sweep()
 
     assert {acme.tenant_id, rival.tenant_id} <= set(swept)
+
+
+async def test_errands_are_run_by_one_relay_for_every_tenant_without_a_work(
+    acme: Tester, rival: Tester, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = a_relay(acme, settings), a_relay(acme, settings)
+    run: list[UUID] = []
+
+    async def stumble(_workplace: Workplace, _whose: Actor) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async def errand(workplace: Workplace, whose: Actor) -> None:
+        async with workplace.open_work(whose, read_only=True):
+            run.append(whose.tenant_id)
+        if whose.tenant_id == acme.tenant_id:
+            await theirs.run_errands()  # it is not their turn
+
+    monkeypatch.setattr(relays, "ERRANDS", [stumble, errand])
+    await ours.run_errands()
+
+    assert [run.count(tester.tenant_id) for tester in (acme, rival)] == [1, 1]
 
 
 async def test_what_is_old_is_thrown_away(acme: Tester, reaction: Reaction, monkeypatch: pytest.MonkeyPatch) -> None:

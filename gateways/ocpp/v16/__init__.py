@@ -8,6 +8,7 @@ from gateways.ocpp.v16 import (
     availability,
     data_transfer,
     firmware,
+    local_lists,
     metering,
     provisioning,
     remote,
@@ -29,5 +30,5 @@ HANDLERS: dict[str, Handler] = {
     **security.HANDLERS,
 }
 
-ORDERS: Orders = {**remote.ORDERS, **reservation.ORDERS, **data_transfer.ORDERS}
-ANSWERS: Answers = remote.ANSWERS
+ORDERS: Orders = {**remote.ORDERS, **reservation.ORDERS, **data_transfer.ORDERS, **local_lists.ORDERS}
+ANSWERS: Answers = {**remote.ANSWERS, **local_lists.ANSWERS}

@@ -12,6 +12,7 @@ from gateways.ocpp.v201 import (
     display,
     firmware,
     inventory,
+    local_lists,
     metering,
     network,
     provisioning,
@@ -46,5 +47,6 @@ ORDERS: Orders = {
     **data_transfer.ORDERS,
     **device_model.ORDERS,
     **network.ORDERS,
+    **local_lists.ORDERS,
 }
-ANSWERS: Answers = device_model.ANSWERS
+ANSWERS: Answers = {**device_model.ANSWERS, **local_lists.ANSWERS}
