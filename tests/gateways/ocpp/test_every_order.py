@@ -236,6 +236,21 @@ CASES: list[Case] = [
         },
     ),
     (ALL, K.CANCEL_RESERVATION, {"reservation_number": 7}, "CancelReservation", {"reservationId": 7}),
+    (ALL, K.GET_LOCAL_LIST_VERSION, {}, "GetLocalListVersion", {}),
+    (
+        (V16,),
+        K.SEND_LOCAL_LIST,  # see test_local_lists.py
+        {"version": 1, "update": "FULL", "entries": []},
+        "SendLocalList",
+        {"listVersion": 1, "updateType": "Full", "localAuthorizationList": []},
+    ),
+    (
+        V2,
+        K.SEND_LOCAL_LIST,
+        {"version": 1, "update": "FULL", "entries": []},
+        "SendLocalList",
+        {"versionNumber": 1, "updateType": "Full"},
+    ),
     (
         V2,
         K.GET_VARIABLES,
