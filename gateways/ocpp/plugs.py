@@ -9,7 +9,7 @@ _PASSED_ON_EVERY: Final = timedelta(hours=1)  # what is repeated is a sign of li
 
 
 class Plugs:
-    """Of one socket. A boot makes it forget."""
+    """Of one socket. A boot makes it forget, and a charge that begins."""
 
     __slots__ = ("_said",)
 

@@ -36,6 +36,7 @@ async def start(call: Call, m: request.StartTransaction) -> result.StartTransact
         station_id=call.station_id,
         evse_number=m.connector_id or None,
     )
+    call.plugs.forget()  # that a plug is free is news again, also of a station that says nothing in between
     return result.StartTransaction(
         transaction_id=int(started.session.transaction_id), id_tag_info=id_tag_info(authorization)
     )

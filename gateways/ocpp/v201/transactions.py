@@ -68,6 +68,8 @@ async def report(call: Call, m: request.TransactionEvent) -> result.TransactionE
         station_id=call.station_id,
         evse_number=reported.session.evse_number,
     )
+    if stage is Stage.STARTED:
+        call.plugs.forget()  # that a plug is free is news again
     if reported.asks:
         call.after(_ask(call, about.transaction_id))
     return result.TransactionEvent(id_token_info=_answer(m.id_token, authorization))

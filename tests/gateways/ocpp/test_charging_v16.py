@@ -363,3 +363,13 @@ async def test_meter_values_cost_a_read_and_a_write(acme: Tester, charger: Speak
         metered = {"connectorId": 1, "transactionId": number, "meterValue": values}
         with assert_statements(acme, 2) if at == 2 else nullcontext():
             await charger.say("MeterValues", metered)
+
+
+async def test_a_plug_that_is_free_is_news_after_every_start(charger: Speaker) -> None:
+    """Of a station that says nothing of it in between."""
+    for at in (0, 9):
+        free = {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": minute(at)}
+        await charger.say("StatusNotification", free)
+        if at == 0:
+            await started(charger, timestamp=minute(1))
+    assert (await charger.session()).vacated_at == NOON + timedelta(minutes=9)
