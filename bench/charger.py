@@ -23,7 +23,8 @@ class Charger:
     async def call(self, action: str, payload: dict[str, Any]) -> Any:
         message_id = f"m{next(self._numbers)}"
         await self._socket.send(orjson.dumps([2, message_id, action, payload]).decode())
-        answer = orjson.loads(await self._socket.recv())
+        while (answer := orjson.loads(await self._socket.recv()))[0] == 2:  # what we ask of it meanwhile
+            await self._socket.send(orjson.dumps([4, answer[1], "NotImplemented", "", {}]).decode())
         assert answer[1] == message_id, answer
         return answer[2]
 

@@ -13,7 +13,7 @@ from bench.rows import Row, table
 from bench.serving import Server, data_folder, server
 
 CHARGERS = 50
-ROUNDS = 5
+ROUNDS = 6
 SECONDS = 4.0
 LOOK_S = 1.0
 IDLE_S = 0.03  # what it needs in that time where nothing is left to do
@@ -50,8 +50,9 @@ async def _measured(logged: Server, unlogged: Server) -> list[Row]:
     rows = []
     for what, say in SAID.items():
         costs: tuple[list[Cost], list[Cost]] = ([], [])
-        for _ in range(ROUNDS):
-            for one, fleet, spent in zip((logged, unlogged), fleets, costs, strict=True):
+        sides = list(zip((logged, unlogged), fleets, costs, strict=True))
+        for turn in range(ROUNDS):
+            for one, fleet, spent in sides if turn % 2 else reversed(sides):  # neither is always the first
                 spent.append(await _cost(one, fleet, say))
         (ours, ours_pg), (bare, bare_pg) = (
             [median(cost[part] for cost in spent) * 1e6 for part in (0, 1)] for spent in costs

@@ -1,6 +1,7 @@
 """What an engineer on the phone with a site sees of its charger."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from domain import station_log
 from domain.actor import Role
 from domain.bus import Topic
 from domain.station_log import Recorder
+from gateways.graphql import Answer
 from gateways.ocpp import Version, frames
 from gateways.ocpp.journal import Journal
 from gateways.redis import RedisBus
@@ -223,3 +225,33 @@ async def test_what_was_missed_while_the_line_was_lost_is_told_once(acme: Tester
             seen += [await shown(items, "stationLogUpdates") for _ in range(2)]
 
     assert [item["payload"] for item in seen] == [f'{{"connectorId":{n}}}' for n in (1, 2, 3)]
+
+
+def _payload(answer: Answer) -> str:
+    assert answer.data is not None, answer.errors
+    return str(answer.data["stationLogUpdates"]["payload"])
+
+
+async def test_a_transport_that_knows_the_last_event_is_told_what_came_since(acme: Tester) -> None:
+    """As `Last-Event-ID` says it, to whoever shares the news with others."""
+    line = await Line.made(acme)
+    await line.hears(*statuses(1, 2, 3))
+    after = (await line.log(filter={"text": '"connectorId":1'}))["nodes"][0]["eventId"]
+
+    joining = context(acme.workplace, acme.actor).joining(after)
+    told = [_payload(one) async for one in watched(joining, FOLLOW, {"id": line.id})]
+
+    assert told == ['{"connectorId":2}', '{"connectorId":3}']
+
+
+async def test_news_that_is_shared_is_only_what_is_said_from_then_on(acme: Tester) -> None:
+    line, listening = await Line.made(acme), asyncio.Event()
+    await line.hears(*statuses(1, 2))
+
+    sharing = context(acme.workplace, acme.actor).shared(listening.set)
+    async with aclosing(watched(sharing, FOLLOW, {"id": line.id})) as items, asyncio.timeout(20):
+        heard = asyncio.ensure_future(anext(items))
+        await listening.wait()
+        await line.hears(*statuses(3))
+
+        assert _payload(await heard) == '{"connectorId":3}'

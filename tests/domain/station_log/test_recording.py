@@ -28,6 +28,8 @@ from domain.station_log import (
 from domain.work import Work, Workplace
 from tests.factories import a_station
 from tests.tester import Tester
+from voltgraph.settings import Settings
+from voltgraph.wiring import House
 
 pytestmark = pytest.mark.anyio
 
@@ -240,6 +242,12 @@ async def test_days_that_are_too_old_are_dropped(acme: Tester) -> None:
         ).all()
     assert "station_log_20010203" not in names
     assert f"station_log_{datetime.now(UTC):%Y%m%d}" in names
+
+
+async def test_a_house_may_do_without(acme: Tester, settings: Settings) -> None:
+    async with House.built(settings.model_copy(update={"station_log_days": 0}), clock=acme.clock) as house:
+        assert house.station_log is None
+        assert house.workplace.port(StationLogRules).days == 0
 
 
 @pytest.mark.parametrize("call", ["ensure_station_log_partition('1999-01-01')", "drop_station_log_partitions(-1)"])
