@@ -117,7 +117,7 @@ async def _carry_out(
 
 
 def _missed(error: DomainError, timeout_s: float) -> Outcome:
-    if isinstance(error, LimitExceeded) or error.details.get("on_wire") is False:
+    if error.details.get("on_wire") is False:
         miss, message = Miss.UNHEARD, error.message
     elif isinstance(error, TimedOut):
         miss, message = Miss.UNANSWERED, f"the station did not answer within {round(timeout_s, 1):g} s"
@@ -135,11 +135,22 @@ def _put(version: OcppVersion, kind: CommandKind, arguments: dict[str, Any]) -> 
     return requests if isinstance(requests, list) else [requests]
 
 
-async def _asked(line: Line, requests: list[Any], *, deadline_s: float, **how: Any) -> Any:
+async def _asked(line: Line, requests: list[Any], *, deadline_s: float, send_within_s: float | None, **how: Any) -> Any:
     """The answers to all of them as one: lists one after the other, of everything else the last word."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + deadline_s
-    answers = [await line.call(request, deadline_s=max(until - loop.time(), 0.0), **how) for request in requests]
+    now = asyncio.get_running_loop().time
+    began = now()
+    answers: list[Any] = []
+    for request in requests:
+        took_s = now() - began
+        left_s = None if send_within_s is None else max(send_within_s - took_s, 0.0)
+        try:
+            answers.append(
+                await line.call(request, deadline_s=max(deadline_s - took_s, 0.0), send_within_s=left_s, **how)
+            )
+        except DomainError as error:
+            if answers:
+                error.details["on_wire"] = True  # a part of it was
+            raise
     return reduce(_joined, answers)
 
 

@@ -76,7 +76,7 @@ class Outbound:
         if self._closed:
             raise Unavailable("the station is not connected", on_wire=False)
         if len(self._waiting) >= self._at_most:
-            raise LimitExceeded("too many calls wait for this station")
+            raise LimitExceeded("too many calls wait for this station", on_wire=False)
         loop = asyncio.get_running_loop()
         rank = PRIORITIES.get(action, Priority.ROUTINE) if priority is None else priority
         deadline = loop.time() + deadline_s

@@ -9,7 +9,7 @@ import pytest
 from ocpp.v16 import call_result as result_v16
 
 from domain.commands import CALLED_OFF, CommandKind, Miss, Outcome
-from gateways.ocpp import Call, Carrier, Limits, v16
+from gateways.ocpp import Call, Carrier, Limits, Version, v16, v201
 from tests.gateways.ocpp.test_socket import HEARTBEAT
 from tests.gateways.ocpp.wire import Csms, Station
 
@@ -164,3 +164,27 @@ async def test_a_socket_has_caught_up_when_what_it_heard_is_answered(desk: Desk)
     assert (await desk.station.hear()).startswith('[3,"b1"')
     assert (await desk.station.called())[1] == "Reset"
     order.cancel()
+
+
+async def test_an_order_of_several_messages_was_heard_when_one_of_them_was(anyio_backend: str) -> None:
+    variables = [{"component": "OCPPCommCtrlr", "variable": f"V{number}"} for number in range(2)]
+    async with Csms.running() as csms, csms.station(version=Version.V201) as station:
+        await station.ask(HEARTBEAT)
+        carrying = Carrier().carry_out(
+            csms.socket(),
+            v201,
+            command_id=uuid4(),
+            kind=CommandKind.GET_VARIABLES,
+            arguments={"variables": variables, "items_per_message": 1},
+            timeout_s=30,
+            send_within_s=0.2,
+        )
+        order = asyncio.create_task(carrying)
+        message_id, _, _ = await station.called()
+        await asyncio.sleep(0.3)
+        told = {"attributeStatus": "Accepted", "component": {"name": "A"}, "variable": {"name": "B"}}
+        await station.say([3, message_id, {"getVariableResult": [told]}])
+
+        outcome = await order
+        assert (outcome.status, outcome.miss) == ("TIMEOUT", Miss.UNANSWERED)
+        assert (await station.ask(HEARTBEAT.replace("h1", "h2"))).startswith('[3,"h2"'), "the rest came too late"
