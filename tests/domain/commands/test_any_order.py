@@ -72,16 +72,17 @@ class Wire(StationLink):
     behind: dict[UUID, tuple["asyncio.Future[Outcome]", datetime]] = field(default_factory=dict)
     outstanding: "tuple[UUID, asyncio.Future[Outcome]] | None" = None
     waits: int = 0
-    queued: list[UUID] = field(default_factory=list)
-    most_at_once: int = 0
+    queued: list[tuple[UUID, datetime]] = field(default_factory=list)
+    most_at_once: int = 0  # of those whose time is not over: whoever sleeps through it holds nobody up
     wake_up: Any = None
 
     async def deliver(self, *, command_id: UUID, timeout_s: float, send_within_s: float | None = None, **_: Any) -> Any:
         if not self.is_there:
             raise Unheard("the station is not connected")
         if send_within_s is not None:
-            self.queued.append(command_id)
-            self.most_at_once = max(self.most_at_once, len(self.queued))
+            now = self.tester.clock()
+            self.queued.append((command_id, now + timedelta(seconds=timeout_s)))
+            self.most_at_once = max(self.most_at_once, sum(until >= now for _, until in self.queued))
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         within_s = timeout_s if send_within_s is None else min(timeout_s, send_within_s)
         self.behind[command_id] = (answer, self.tester.clock() + timedelta(seconds=within_s))
@@ -91,8 +92,7 @@ class Wire(StationLink):
             return await answer
         finally:
             self.waits -= 1
-            if send_within_s is not None:
-                self.queued.remove(command_id)
+            self.queued = [one for one in self.queued if one[0] != command_id]
 
     def next(self) -> None:
         while self.behind and self.outstanding is None:
