@@ -30,6 +30,7 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     commands.CommandChanged: [reservations.settle],
     # a station that lost power sends its stop after the boot: give it time before inferring one
     stations.StationDeleted: [commands.hang_up, station_log.forget],
+    stations.StationRegistrationChanged: [commands.ask_to_boot],
     stations.StationBooted: [
         Later(sessions.interrupt_unheard, timedelta(minutes=5)),
         commands.wake,

@@ -88,6 +88,13 @@ async def listed(
         )
 
 
+async def rotate_password(info: Info, station_id: strawberry.ID, password: str | None = None) -> Command:
+    context = info.context
+    return await commands.rotate_password(
+        context.workplace, context.caller, station_id=row_id(station_id, "stationId"), password=password
+    )
+
+
 def station(root: Command, info: Info) -> Awaitable[stations.Station | None]:
     return info.context.loaders.station.load(root.station_id)
 

@@ -159,6 +159,11 @@ class CommandMutation:
     cancel_command: Command | None = answer(
         door.cancel, "Call off an order. CONFLICT where it is on the wire already, or has ended."
     )
+    rotate_station_password: Command | None = answer(
+        door.rotate_password,
+        "Give a station a new password, one that nobody sees where none is given: the order that did. The one before "
+        "is good until the station has connected with the new one, and for good where it refuses that.",
+    )
 
 
 @strawberry.type

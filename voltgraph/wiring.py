@@ -29,7 +29,21 @@ from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, UnknownPolicy, Vendors
 from domain.work import Workplace
 from gateways.graphql import Purse
-from gateways.ocpp import Attendance, Carrier, Endpoint, HouseGate, Limits, OcppVersion, Pings, Sockets, v16, v21, v201
+from gateways.ocpp import (
+    Attempts,
+    Attendance,
+    Carrier,
+    Endpoint,
+    HouseGate,
+    Limits,
+    OcppVersion,
+    Pings,
+    Reminder,
+    Sockets,
+    v16,
+    v21,
+    v201,
+)
 from gateways.redis import (
     ClusterLink,
     Holder,
@@ -156,6 +170,10 @@ class House:
                     StationRules: StationRules(
                         unknown=UnknownPolicy(settings.station_policy),
                         heartbeat_interval_s=settings.heartbeat_interval_s,
+                        pending_interval_s=settings.station_pending_interval_s,
+                        rejected_interval_s=settings.station_rejected_interval_s,
+                        boot_grace_s=settings.station_boot_grace_s,
+                        configuration_age=timedelta(days=settings.station_configuration_days),
                     ),
                     SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
                     StationLogRules: log_rules,
@@ -177,7 +195,7 @@ class House:
                 workplace, sockets, process_id=process_id, evict=link.evict, lease_s=settings.station_lease_s
             )
             endpoint = Endpoint(
-                gate=HouseGate(workplace),
+                gate=HouseGate(workplace, attempts=Attempts(settings.station_password_attempts)),
                 lifecycle=attendance,
                 workplace=workplace,
                 packages=[pings.after_boots(package) for package in OCPP.values()],
@@ -185,6 +203,7 @@ class House:
                 answers=answers,
                 limits=_limits(settings),
                 recorder=recorder,
+                accompany=Reminder(workplace, OCPP).accompany,
             )
             relay = Relay(
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)

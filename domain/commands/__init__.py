@@ -16,6 +16,8 @@ from domain.commands.models import Command as Command
 from domain.commands.models import CommandKind as CommandKind
 from domain.commands.models import CommandStatus as CommandStatus
 from domain.commands.models import Priority as Priority
+from domain.commands.onboarding import ask_to_boot as ask_to_boot
+from domain.commands.onboarding import learn_configuration as learn_configuration
 from domain.commands.outcomes import CommandOutcome as CommandOutcome
 from domain.commands.outcomes import ConfigurationOutcome as ConfigurationOutcome
 from domain.commands.outcomes import DataTransferOutcome as DataTransferOutcome
@@ -36,6 +38,7 @@ from domain.commands.queueing import expire_overdue as expire_overdue
 from domain.commands.queueing import take as take
 from domain.commands.queueing import wake as wake
 from domain.commands.queueing import wake_waiting as wake_waiting
+from domain.commands.rotating import rotate_password as rotate_password
 from domain.commands.rules import CommandRules as CommandRules
 from domain.commands.service import complete as complete
 from domain.commands.service import hang_up as hang_up

@@ -11,6 +11,7 @@ from domain.commands.ending import end, tell
 from domain.commands.learning import learn
 from domain.commands.link import Miss, Outcome, StationLink
 from domain.commands.models import Command, CommandKind, CommandStatus
+from domain.commands.permitting import permit
 from domain.commands.preparing import check, prepare
 from domain.commands.queueing import hold_place
 from domain.commands.rules import CommandRules
@@ -35,7 +36,7 @@ async def request(
     work.require(Permission.CONTROL)
     given = arguments or {}
     check(given)
-    await work.get(Station, station_id, lock=queue_for_s is not None)
+    permit(await work.get(Station, station_id, lock=queue_for_s is not None), kind, given)
     deadline = work.port(CommandRules).deadline_s if deadline_s is None else deadline_s
     command = Command(
         station_id=station_id,

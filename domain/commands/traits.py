@@ -22,7 +22,7 @@ _TRAITS: Final[Mapping[CommandKind, Traits]] = {
     CommandKind.REMOTE_STOP: Traits(priority=Priority.STOP, repeatable=True),  # it names the one charge that it ends
     CommandKind.REMOTE_START: Traits(priority=Priority.START),
     CommandKind.UNLOCK_CONNECTOR: Traits(priority=Priority.START),  # somebody stands there
-    CommandKind.RESET: Traits(),
+    CommandKind.RESET: Traits(while_pending=True),
     CommandKind.CHANGE_AVAILABILITY: Traits(repeatable=True),
     CommandKind.TRIGGER_MESSAGE: Traits(repeatable=True, while_pending=True),
     CommandKind.GET_CONFIGURATION: Traits(repeatable=True, while_pending=True),
@@ -35,7 +35,7 @@ _TRAITS: Final[Mapping[CommandKind, Traits]] = {
     CommandKind.SET_VARIABLES: Traits(repeatable=True, while_pending=True),
     CommandKind.GET_BASE_REPORT: Traits(priority=Priority.DIAGNOSTICS, repeatable=True, while_pending=True),
     CommandKind.GET_REPORT: Traits(priority=Priority.DIAGNOSTICS, repeatable=True, while_pending=True),
-    CommandKind.SET_NETWORK_PROFILE: Traits(repeatable=True),
+    CommandKind.SET_NETWORK_PROFILE: Traits(repeatable=True, while_pending=True),
     CommandKind.GET_TRANSACTION_STATUS: Traits(repeatable=True),
     CommandKind.GET_LOCAL_LIST_VERSION: Traits(repeatable=True),
 }

@@ -16,7 +16,9 @@ from domain.stations.events import StationDeleted as StationDeleted
 from domain.stations.events import StationDisconnected as StationDisconnected
 from domain.stations.events import StationEvent as StationEvent
 from domain.stations.events import StationMoved as StationMoved
+from domain.stations.events import StationPasswordChanged as StationPasswordChanged
 from domain.stations.events import StationRegistered as StationRegistered
+from domain.stations.events import StationRegistrationChanged as StationRegistrationChanged
 from domain.stations.events import StationReportCompleted as StationReportCompleted
 from domain.stations.events import StationStatusChanged as StationStatusChanged
 from domain.stations.inventory import expect_report as expect_report
@@ -32,6 +34,8 @@ from domain.stations.models import Registration as Registration
 from domain.stations.models import Station as Station
 from domain.stations.models import StationStatus as StationStatus
 from domain.stations.models import whole as whole
+from domain.stations.passwords import offer_password as offer_password
+from domain.stations.passwords import settle_password as settle_password
 from domain.stations.presence import Hold as Hold
 from domain.stations.presence import Presence as Presence
 from domain.stations.queries import by_id as by_id
@@ -46,6 +50,7 @@ from domain.stations.reporting import boot as boot
 from domain.stations.reporting import connected as connected
 from domain.stations.reporting import disconnected as disconnected
 from domain.stations.reporting import forget_lost as forget_lost
+from domain.stations.reporting import learn_configuration as learn_configuration
 from domain.stations.reporting import remember_configuration as remember_configuration
 from domain.stations.reporting import report_charging_state as report_charging_state
 from domain.stations.reporting import report_clock as report_clock

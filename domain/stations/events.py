@@ -22,6 +22,18 @@ class StationRegistered(StationEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StationRegistrationChanged(StationEvent):
+    """An operator has let it work, or no longer does."""
+
+    registration: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationPasswordChanged(StationEvent):
+    """It has shown the one that it was given last: those before open nothing any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StationBooted(StationEvent):
     boot_reason: str | None
     booted_at: datetime

@@ -1,4 +1,5 @@
-from datetime import datetime
+import hashlib
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -93,7 +94,31 @@ class Station(Record, table=True):
     firmware_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     upload_status: str | None = None
     upload_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    configuration_read_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
+    configuration_read_of: str | None = None  # of which make
     password_hash: bytes | None = None
+    offered_password_hashes: list[str] = Field(default_factory=list, sa_type=JSON)  # in hexadecimal digits
+
+    @property
+    def make(self) -> str:
+        """A digest of what its settings depend on: another product, firmware or language has others."""
+        parts = (self.vendor, self.model, self.firmware_version, self.ocpp_version)
+        return hashlib.sha256("\n".join(part or "" for part in parts).encode()).hexdigest()[:32]
+
+    def is_unread(self, now: datetime, *, age: timedelta) -> bool:
+        """Whether its configuration was never read, or is that of another make, or old."""
+        read_at = self.configuration_read_at
+        return read_at is None or self.configuration_read_of != self.make or now - read_at >= age
+
+    @property
+    def has_password(self) -> bool:
+        """Whether it must show one."""
+        return self.password_hash is not None
+
+    @property
+    def password_pending(self) -> bool:
+        """Whether it was given a new one that it has not shown yet."""
+        return bool(self.offered_password_hashes)
 
 
 class Evse(Record, table=True):

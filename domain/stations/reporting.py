@@ -172,6 +172,27 @@ async def remember_configuration(work: Work, *, station_id: UUID, values: Mappin
     return station
 
 
+async def learn_configuration(
+    work: Work, *, station_id: UUID, values: Mapping[str, str | None], evses: int | None = None
+) -> Station:
+    """All that was read of a station's configuration. `evses` is how many it says to have, of one connector each:
+    those that it has not told of are made known."""
+    work.require(Permission.CONTROL)
+    box = await _box(work, station_id)
+    station = box.station
+    station.configuration = {**station.configuration, **values}
+    station.configuration_read_at, station.configuration_read_of = work.now, station.make
+    for number in range(1, min(evses or 0, _EVSES_MAX) + 1):
+        evse = await _evse(work, box, number)
+        if not box.connectors[evse.id]:
+            connector = await _connector(work, box, evse, 1)
+            _tell(work, station, evse_number=number, connector_number=1, status=connector.status, at=work.now)
+    return station
+
+
+_EVSES_MAX = 64  # a number beyond it is a mistake
+
+
 @dataclass
 class Box:
     """A station with all its parts, held against other writers."""

@@ -1,6 +1,7 @@
 """OCPP-J: charging stations on websockets. Everything here translates; `v16/`, `v201/`, `v21/` say what to."""
 
 from domain.commands import Priority as Priority
+from gateways.ocpp.attempts import Attempts as Attempts
 from gateways.ocpp.endpoint import Basic as Basic
 from gateways.ocpp.endpoint import Endpoint as Endpoint
 from gateways.ocpp.endpoint import Gate as Gate
@@ -19,6 +20,7 @@ from gateways.ocpp.link import VersionPackage as VersionPackage
 from gateways.ocpp.memory import AnswerMemory as AnswerMemory
 from gateways.ocpp.memory import ProcessMemory as ProcessMemory
 from gateways.ocpp.memory import Remembered as Remembered
+from gateways.ocpp.onboarding import Reminder as Reminder
 from gateways.ocpp.orders import Carrier as Carrier
 from gateways.ocpp.orders import OcppVersion as OcppVersion
 from gateways.ocpp.pings import Pings as Pings

@@ -131,6 +131,7 @@ class Answering:
 
     async def _handle(self, received: Received) -> tuple[Call, Any]:
         frame = received.frame
+        self._line.standing.check(self._version, frame.action)
         handler = self._handler(frame.action)
         reading = form(self._version, frame.action, Kind.REQUEST).read(frame.payload)
         oddities = [Deviation("frame", oddity, oddity) for oddity in frame.oddities]

@@ -4,10 +4,10 @@ import asyncio
 import base64
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -76,6 +76,9 @@ class Lifecycle(Protocol):
         ...
 
 
+Accompany = Callable[[StationSocket], Coroutine[Any, Any, None]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Visitor:
     tenant_slug: str
@@ -97,7 +100,9 @@ class Endpoint:
         answers: AnswerMemory | None = None,
         limits: Limits | None = None,
         recorder: station_log.Recorder | None = None,
+        accompany: Accompany | None = None,
     ) -> None:
+        """`accompany` runs beside every socket, for as long as that lives."""
         self.sockets = sockets or Sockets()
         self._gate = gate
         self._lifecycle = lifecycle
@@ -112,6 +117,8 @@ class Endpoint:
         )
         self._deviations = DeviationLog()
         self._recorder = recorder
+        self._spare_turns = asyncio.Semaphore(self._limits.spare_turns)
+        self._accompany = accompany or _alone
 
     @property
     def route(self) -> WebSocketRoute:
@@ -124,7 +131,9 @@ class Endpoint:
         except Gone:
             log.info("station gone before it was let in", path=websocket.scope["path"])
         except DomainError as error:
-            await self._deny(websocket, _STATUSES.get(error.code, 500), error.message)
+            await self._deny(
+                websocket, _STATUSES.get(error.code, 500), error.message, error.details.get("retry_after_s")
+            )
         except Exception:
             error_id = uuid4().hex[:12]
             log.exception("ocpp handshake failed", error_id=error_id)
@@ -148,12 +157,12 @@ class Endpoint:
             clock=self._workplace.clock,
         )
 
-    async def _deny(self, websocket: WebSocket, status: int, reason: str) -> None:
+    async def _deny(self, websocket: WebSocket, status: int, reason: str, retry_after_s: int | None = None) -> None:
         """A crowd that has to wait is no news of any of them."""
         stranger = _stranger(websocket) if self._recorder is not None and status not in _RETRY_AFTER_S else None
         if self._recorder is not None and stranger is not None:
             self._recorder.turn_away(stranger, status=status, reason=reason, peer=_peer(websocket))
-        await _deny(websocket, status, reason)
+        await _deny(websocket, status, reason, retry_after_s)
 
     async def _admit(self, websocket: WebSocket) -> tuple[_Visitor, Admission]:
         if self.sockets.closing:
@@ -187,6 +196,7 @@ class Endpoint:
             deviations=self._deviations,
             turnstile=self._turnstile,
             journal=journal,
+            spare_turns=self._spare_turns,
             seen=lambda: self._lifecycle.seen(admission),
         )
 
@@ -200,7 +210,11 @@ class Endpoint:
                 await self._lifecycle.connected(socket.admission, socket)
             except Exception:
                 told.exception("station's connection not told")
-            await socket.run(previous)
+            companion = asyncio.create_task(self._accompany(socket), name=f"beside {socket.identity}")
+            try:
+                await socket.run(previous)
+            finally:
+                companion.cancel()
         finally:
             self.sockets.leave(socket)
             told.info("station disconnected", replaced=socket.replaced)
@@ -208,6 +222,10 @@ class Endpoint:
                 await self._lifecycle.disconnected(socket.admission, socket)
             except Exception:
                 told.exception("station's disconnection not told")
+
+
+async def _alone(_socket: StationSocket) -> None:
+    pass
 
 
 def _checked(package: VersionPackage) -> Mapping[str, Handler]:
@@ -264,17 +282,19 @@ async def _until_gone(websocket: WebSocket) -> None:
     await websocket.receive()
 
 
-def _headers(status: int) -> dict[str, str]:
+def _headers(status: int, retry_after_s: int | None) -> dict[str, str]:
+    if retry_after_s is not None:
+        return {"Retry-After": str(retry_after_s)}
     if status in _RETRY_AFTER_S:
         return {"Retry-After": str(random.choice(_RETRY_AFTER_S[status]))}
     return _CHALLENGE if status == 401 else {}
 
 
-async def _deny(websocket: WebSocket, status: int, reason: str) -> None:
+async def _deny(websocket: WebSocket, status: int, reason: str, retry_after_s: int | None = None) -> None:
     DENIED.labels(str(status)).inc()
     log.info("station denied", path=websocket.scope["path"], peer=_peer(websocket), status=status, reason=reason)
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(PlainTextResponse(reason, status, headers=_headers(status)))
+        await websocket.send_denial_response(PlainTextResponse(reason, status, headers=_headers(status, retry_after_s)))
         await asyncio.sleep(0)  # uvicorn calls it an error of ours when we return before it has closed the connection
     else:
         await websocket.close()

@@ -4,33 +4,46 @@ from uuid import UUID
 
 from domain.actor import Actor, Role, tenant_by_slug
 from domain.errors import NotFound, Unauthenticated
-from domain.stations import admit
+from domain.stations import Station, admit
 from domain.work import Workplace
+from gateways.ocpp.attempts import Attempts
 from gateways.ocpp.link import Admission
 
 
 class HouseGate:
     """OCPP-J 1.6 security whitepaper, 2.1 and 2.0.1 part 4: HTTP Basic, the identity being the user name."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, *, attempts: Attempts) -> None:
         self._workplace = workplace
+        self._attempts = attempts
         self._tenants: dict[str, UUID] = {}  # a slug keeps its tenant, and only known ones are kept
 
     async def admit(
         self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str
     ) -> Admission:
         tenant_id = await self._tenant(tenant_slug)
-        if basic is not None and basic[0] != identity:
-            raise Unauthenticated("the user name must be the station's identity")
-        actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)
-        async with self._workplace.open_work(actor) as work:
-            station = await admit(work, identity=identity, password=None if basic is None else basic[1])
+        stranger = (tenant_id, identity, peer)
+        self._attempts.check(stranger)
+        try:
+            station = await self._admit(tenant_id, identity, basic)
+        except Unauthenticated:
+            self._attempts.failed(stranger)
+            raise
+        self._attempts.succeeded(stranger)
         return Admission(
             actor=Actor(tenant_id=tenant_id, role=Role.STATION, name=identity, id=station.id),
             tenant_id=tenant_id,
             station_id=station.id,
             peer=peer,
+            registration=station.registration,
         )
+
+    async def _admit(self, tenant_id: UUID, identity: str, basic: tuple[str, bytes] | None) -> Station:
+        if basic is not None and basic[0] != identity:
+            raise Unauthenticated("the user name must be the station's identity")
+        actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)
+        async with self._workplace.open_work(actor) as work:
+            return await admit(work, identity=identity, password=None if basic is None else basic[1])
 
     async def _tenant(self, slug: str) -> UUID:
         if slug not in self._tenants:

@@ -29,11 +29,13 @@ from uuid import UUID
 from domain import errors
 from domain.actor import Actor
 from domain.commands import Priority
+from domain.stations import Registration
 from domain.work import Work, Workplace
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.frames import Code, Fault, MessageId, Payload, Version
 from gateways.ocpp.plugs import Plugs
 from gateways.ocpp.skew import ClockWatch
+from gateways.ocpp.standing import Standing
 from gateways.ocpp.times import can_be, parsed
 
 _LOOK_S: Final = 0.25
@@ -59,6 +61,7 @@ class Admission:
     tenant_id: UUID
     station_id: UUID
     peer: str = ""
+    registration: Registration = Registration.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class Limits:
     repeat_window_s: float = 60.0
     heartbeat_interval_s: float = 300.0  # until the station is told its own
     idle_grace_s: float = 30.0
+    spare_turns: int = 8  # of the stations of a process, how many are asked at once what nobody waits for
     close_grace_s: float = 10.0  # for messages in flight when we close
     handshakes_at_once: int = 16  # together with what else can wait, see `turnstile`
     handshakes_waiting: int = 2_000  # further ones are to come back later
@@ -104,6 +108,12 @@ class Line(Protocol):
     heartbeat_interval_s: float
     """Tell what BootNotification answers: after three such intervals of silence the station is asked for a word, and
     after a grace without one the socket is closed."""
+
+    standing: Standing
+    """Tell what BootNotification answers."""
+
+    spare_turns: asyncio.Semaphore
+    """To be held while asking what nobody waits for: a crowd of stations is asked a few at a time."""
 
     async def call(
         self,

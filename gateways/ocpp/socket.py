@@ -38,6 +38,7 @@ from gateways.ocpp.memory import AnswerMemory, StationKey
 from gateways.ocpp.outbound import Answer, Outbound
 from gateways.ocpp.pace import Haste, Pace
 from gateways.ocpp.schemas import Form, Kind, actions, form
+from gateways.ocpp.standing import Standing
 from gateways.ocpp.turnstile import Turnstile
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ class StationSocket(Line):
         deviations: DeviationLog,
         journal: Journal,
         turnstile: Turnstile,
+        spare_turns: asyncio.Semaphore,
         seen: Callable[[], None],
     ) -> None:
         self.identity = identity
@@ -90,6 +92,8 @@ class StationSocket(Line):
         self.replaced = False
         self.connected_at = self.last_received_at = workplace.clock()
         self._websocket = websocket
+        self.standing = Standing(admission.registration)
+        self.spare_turns = spare_turns
         self._clock = workplace.clock
         self._limits = limits
         self._seen = seen
@@ -199,6 +203,7 @@ class StationSocket(Line):
         request_form = self._request_form(action)
         payload = request_form.write(request)
         request_form.check(payload)
+        self.standing.asked(action, payload)
         try:
             answer = await self._outbound.call(
                 action,

@@ -152,6 +152,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
         ('updateStation(id: "{station}", input: {locationId: "{location}"}) { id }', GONE),
     ],
     "updateStationConfig": [('updateStationConfig(stationId: "{station}", config: {a: "1"}) { id }', GONE)],
+    "rotateStationPassword": [('rotateStationPassword(stationId: "{station}") { id }', GONE)],
     "deleteStation": [('deleteStation(id: "{station}") { id }', GONE)],
     "sendCommand": [
         ('sendCommand(stationId: "{station}", command: {reset: {}}) { id }', GONE),

@@ -5,8 +5,10 @@ from ocpp.v16 import call_result as result
 from ocpp.v16.enums import RegistrationStatus
 
 from domain import stations
-from domain.stations import Registration, StationRules
+from domain.stations import Registration
 from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.onboarding import answered
+from gateways.ocpp.v16.configuration import read
 
 REGISTRATION = {
     Registration.ACCEPTED: RegistrationStatus.accepted,
@@ -29,11 +31,9 @@ async def boot(call: Call, m: request.BootNotification) -> result.BootNotificati
             meter_type=m.meter_type,
             meter_serial_number=m.meter_serial_number,
         )
-    interval_s = call.workplace.port(StationRules).heartbeat_interval_s
-    call.socket.heartbeat_interval_s = interval_s
     return result.BootNotification(
         current_time=call.workplace.clock(),
-        interval=interval_s,
+        interval=answered(call, station, read=read),
         status=REGISTRATION[station.registration],
     )
 

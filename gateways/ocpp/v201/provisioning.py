@@ -5,8 +5,10 @@ from ocpp.v201 import call_result as result
 from ocpp.v201.enums import RegistrationStatusEnumType
 
 from domain import stations
-from domain.stations import Registration, StationRules
+from domain.stations import Registration
 from gateways.ocpp.link import Call, Handler
+from gateways.ocpp.onboarding import answered
+from gateways.ocpp.v201.configuration import read
 
 REGISTRATION = {
     Registration.ACCEPTED: RegistrationStatusEnumType.accepted,
@@ -29,11 +31,9 @@ async def boot(call: Call, m: request.BootNotification) -> result.BootNotificati
             iccid=modem.iccid if modem else None,
             imsi=modem.imsi if modem else None,
         )
-    interval_s = call.workplace.port(StationRules).heartbeat_interval_s
-    call.socket.heartbeat_interval_s = interval_s
     return result.BootNotification(
         current_time=call.workplace.clock(),
-        interval=interval_s,
+        interval=answered(call, station, read=read),
         status=REGISTRATION[station.registration],
     )
 
