@@ -36,7 +36,9 @@ async def request(
     work.require(Permission.CONTROL)
     given = arguments or {}
     check(given)
-    permit(await work.get(Station, station_id, lock=queue_for_s is not None), kind, given)
+    station = await work.get(Station, station_id, lock=queue_for_s is not None)
+    if queue_for_s is None:  # else it waits until the station is accepted
+        permit(station, kind, given)
     deadline = work.port(CommandRules).deadline_s if deadline_s is None else deadline_s
     command = Command(
         station_id=station_id,

@@ -302,7 +302,7 @@ async def test_a_caller_who_was_asleep_does_not_send_what_is_over(acme: Tester) 
 
 async def test_a_station_that_is_not_accepted_hears_what_it_may(acme: Tester) -> None:
     station, line = await a_station(acme, registration=Registration.PENDING), answering(ACCEPTED)
-    for kind in (CommandKind.REMOTE_START, CommandKind.RESET, CommandKind.GET_CONFIGURATION):
+    for kind in (CommandKind.REMOTE_START, CommandKind.UNLOCK_CONNECTOR, CommandKind.GET_CONFIGURATION):
         await a_waiting(acme, station, kind)
     await come(acme, station)
 
