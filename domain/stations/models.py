@@ -105,10 +105,10 @@ class Station(Record, table=True):
         parts = (self.vendor, self.model, self.firmware_version, self.ocpp_version)
         return hashlib.sha256("\n".join(part or "" for part in parts).encode()).hexdigest()[:32]
 
-    def is_unread(self, now: datetime, *, age: timedelta) -> bool:
-        """Whether its configuration was never read, or is that of another make, or old."""
+    def is_to_be_read(self, now: datetime, *, age: timedelta) -> bool:
+        """Whether its configuration was never read, or is that of another make, or old. An age of 0: no reading."""
         read_at = self.configuration_read_at
-        return read_at is None or self.configuration_read_of != self.make or now - read_at >= age
+        return bool(age) and (read_at is None or self.configuration_read_of != self.make or now - read_at >= age)
 
     @property
     def has_password(self) -> bool:

@@ -21,8 +21,8 @@ class StationRules:
     heartbeat_interval_s: int = 60
     pending_interval_s: int = 60
     rejected_interval_s: int = 600
-    boot_grace_s: float = 15.0  # for a station that has connected: then it is asked to boot
-    configuration_age: timedelta = timedelta(days=7)  # then it is read again at the next boot
+    boot_grace_s: float = 15.0  # for a station that has connected: then it is asked to boot; 0: it never is
+    configuration_age: timedelta = timedelta(days=7)  # then it is read again at the next boot; 0: it never is
 
     def boot_interval_s(self, registration: Registration) -> int:
         """What BootNotification is answered: between heartbeats, or until the station asks again."""

@@ -44,7 +44,7 @@ def answered(call: Call, station: Station, *, read: Read) -> int:
     interval_s = rules.boot_interval_s(station.registration)
     call.socket.heartbeat_interval_s = interval_s
     call.socket.standing.told(station.registration)
-    if station.registration is Registration.ACCEPTED and station.is_unread(
+    if station.registration is Registration.ACCEPTED and station.is_to_be_read(
         call.workplace.clock(), age=rules.configuration_age
     ):
         call.after(_learn(call, read))
@@ -77,6 +77,8 @@ class Reminder:
     async def accompany(self, socket: StationSocket) -> None:
         """One that has not booted after a grace is asked to, once; and what its plugs are doing."""
         grace_s = self._workplace.port(StationRules).boot_grace_s
+        if not grace_s:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s * random.uniform(1.0, 2.0)):  # who came together is spread
                 await socket.standing.booted.wait()

@@ -28,6 +28,8 @@ def environment(ground: Urls) -> dict[str, str]:
         "VOLTGRAPH_REDIS_URL": ground.redis,
         "VOLTGRAPH_SECRET_KEY": "a key of the journeys alone",
         "VOLTGRAPH_COMMAND_DEADLINE_S": "20",
+        "VOLTGRAPH_STATION_BOOT_GRACE_S": "0",  # stations hear what their test orders, and nothing else
+        "VOLTGRAPH_STATION_CONFIGURATION_DAYS": "0",
     }
 
 
