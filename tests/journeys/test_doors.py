@@ -149,6 +149,9 @@ async def test_an_unknown_station_waits_until_somebody_accepts_it(
         station = await operator.station(identity, "id registration")
         assert station["registration"] == "PENDING"
         await operator.ask(ACCEPT, id=station["id"])
+        message_id, action, wanted = await charger.ordered()
+        assert (action, wanted) == ("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await charger.say([3, message_id, {"status": "Accepted"}])
         booted = await charger.call("BootNotification", {**BOOT, "firmwareVersion": "2"})
 
     assert booted["status"] == "Accepted"

@@ -104,7 +104,7 @@ class Site:
     @asynccontextmanager
     async def running(cls, settings: Settings, **changes: Any) -> AsyncIterator[Self]:
         async with (
-            House.built(settings.model_copy(update=changes), clock=Clock()) as house,
+            House.built(settings.model_copy(update={"station_ping_s": 0} | changes), clock=Clock()) as house,
             house.serving(),
             _serving(Starlette(routes=[house.stations.route])) as port,
         ):
