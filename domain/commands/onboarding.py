@@ -6,13 +6,15 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from domain import stations
-from domain.actor import Permission
+from domain.actor import Actor, Permission
+from domain.commands.delivering import deliver
 from domain.commands.link import StationLink
-from domain.commands.models import CommandKind
+from domain.commands.models import Command, CommandKind
 from domain.commands.secrets import is_secret
+from domain.commands.service import request
 from domain.errors import DomainError
-from domain.stations import Station, StationRegistrationChanged
-from domain.work import Work
+from domain.stations import ReportBase, Station, StationRegistrationChanged
+from domain.work import Work, Workplace
 
 _BOOT_WITHIN_S: Final = 5.0
 
@@ -30,6 +32,14 @@ async def ask_to_boot(work: Work, changed: StationRegistrationChanged) -> None:
             arguments={"message": "BOOT_NOTIFICATION"},
             timeout_s=_BOOT_WITHIN_S,
         )
+
+
+async def ask_for_report(workplace: Workplace, actor: Actor, *, station_id: UUID) -> Command:
+    """OCPP 2.x: of all that the station is made of. It may refuse, and the report comes in its own time."""
+    async with workplace.open_work(actor) as work:
+        arguments = {"base": ReportBase.FULL.value}
+        command = await request(work, station_id=station_id, kind=CommandKind.GET_BASE_REPORT, arguments=arguments)
+    return await deliver(workplace, actor, command)
 
 
 async def learn_configuration(

@@ -29,10 +29,11 @@ _PLUGS_MAX: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a station has told of its settings; in 1.6 they say how many EVSEs it has."""
+    """What a station has told of its settings. In 1.6 they say how many EVSEs it has; 2.x has a report for the rest."""
 
     values: Mapping[str, str | None]
     evses: int | None = None
+    has_report: bool = False
 
 
 Read = Callable[[Line], Awaitable[Configuration]]
@@ -59,11 +60,17 @@ async def _learn(call: Call, read: Read) -> None:
     standing.is_read = True
     try:
         async with call.socket.spare_turns:
-            told = await read(call.socket)
+            await _learn_all(call, await read(call.socket))
     finally:
         standing.is_read = False
-    async with call.workplace.open_work(system(call.tenant_id, "ocpp")) as work:
+
+
+async def _learn_all(call: Call, told: Configuration) -> None:
+    house = system(call.tenant_id, "ocpp")
+    async with call.workplace.open_work(house) as work:
         await commands.learn_configuration(work, station_id=call.station_id, told=told.values, evses=told.evses)
+    if told.has_report:
+        await commands.ask_for_report(call.workplace, house, station_id=call.station_id)
 
 
 class Reminder:

@@ -69,7 +69,7 @@ async def read(line: Line) -> Configuration:
     items, size = (_number(told.get(_key(*name))) for name in (_ITEMS, _BYTES))
     for part in _parts(items or _FEW, size):
         told |= await _ask(line, part)
-    return Configuration(told)
+    return Configuration(told, has_report=True)
 
 
 def _parts(items: int, size_bytes: int | None) -> Iterator[Sequence[Name]]:

@@ -313,7 +313,7 @@ async def test_a_station_that_is_not_accepted_hears_what_it_may(acme: Tester) ->
     assert await delivered(acme, station, line) == []
     async with acme.work() as work:
         await stations.update(work, station_id=station.id, registration=Registration.ACCEPTED)
-    assert await delivered(acme, station, line) == ["REMOTE_START", "RESET", "TRIGGER_MESSAGE"]
+    assert await delivered(acme, station, line) == ["REMOTE_START", "UNLOCK_CONNECTOR", "TRIGGER_MESSAGE"]
 
 
 async def test_an_order_that_waits_can_be_called_off(acme: Tester) -> None:

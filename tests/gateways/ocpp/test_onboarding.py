@@ -37,6 +37,7 @@ SETTINGS = {
     "AuthorizationKey": "000102030405060708090A0B0C0D0E0F",
     "GetConfigurationMaxKeys": "4",
 }
+REPORT = {"status": "Accepted"}
 TRIGGER: Any = {"TriggerMessage": {"status": "Accepted"}}
 
 
@@ -265,8 +266,10 @@ async def test_variables_are_read_by_as_many_as_a_station_takes(auto: Site) -> N
         said = {"attributeStatus": "Accepted", "attributeValue": told[name]} if name in told else None
         return item | (said or {"attributeStatus": "UnknownVariable"})
 
-    async with auto.box(version=Version.V201, GetVariables=variables) as box:
+    async with auto.box(version=Version.V201, GetVariables=variables, GetBaseReport=REPORT) as box:
         await box.boot()
+        (wanted,) = await box.asked("GetBaseReport")
+        assert wanted["reportBase"] == "FullInventory"
         shown = await auto.until(
             "configuration configurationReadAt", lambda shown: shown["configurationReadAt"] is not None
         )
