@@ -38,7 +38,7 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],
     stations.StationMoved: [local_lists.follow_station],
-    tokens.TokenChanged: [local_lists.follow_tokens],
+    tokens.TokenChanged: [local_lists.follow_tokens, sessions.clear_caches],
     tokens.TokenGroupChanged: [local_lists.follow_tokens],
 }
 

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     command_deadline_s: float = Field(default=30.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)
     authorization_cache_s: float = Field(default=0.0, ge=0)
+    authorization_clear_caches: bool = False
     roaming_deadline_s: float = Field(default=8.0, gt=0, lt=10)
     roaming_memory_s: float = Field(default=60.0, ge=0)
     station_pending_interval_s: int = Field(default=60, gt=0)

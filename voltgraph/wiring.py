@@ -251,7 +251,10 @@ def _limits(settings: Settings) -> Limits:
 def _authorization_rules(settings: Settings) -> AuthorizationRules:
     """For how long stations may remember an answer; 0 is for as long as they like."""
     remembered_s = settings.authorization_cache_s
-    return AuthorizationRules(remembered_for=timedelta(seconds=remembered_s) if remembered_s else None)
+    return AuthorizationRules(
+        remembered_for=timedelta(seconds=remembered_s) if remembered_s else None,
+        clears_caches=settings.authorization_clear_caches,
+    )
 
 
 def _purse(settings: Settings, redis: Redis) -> Purse | None:

@@ -15,6 +15,7 @@ from domain.sessions.events import SessionStopped as SessionStopped
 from domain.sessions.events import SessionSuspended as SessionSuspended
 from domain.sessions.facts import Moment as Moment
 from domain.sessions.facts import Sample as Sample
+from domain.sessions.forgetting import clear_caches as clear_caches
 from domain.sessions.inferring import hear_all_sent as hear_all_sent
 from domain.sessions.inferring import interrupt_forgotten as interrupt_forgotten
 from domain.sessions.inferring import interrupt_unheard as interrupt_unheard

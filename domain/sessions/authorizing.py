@@ -42,9 +42,11 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRules:
-    """For how long a station may remember an answer, None for as long as it likes; a port that the settings fill."""
+    """For how long a station may remember an answer, None for as long as it likes, and whether it is told to forget;
+    a port that the settings fill."""
 
     remembered_for: timedelta | None = None
+    clears_caches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
