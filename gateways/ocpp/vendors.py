@@ -10,11 +10,9 @@ from gateways.ocpp.link import Call
 
 log = structlog.get_logger()
 
-_LOGGED_MAX = 2_000  # characters of the data
-
 
 async def heard(call: Call, *, vendor_id: str, message_id: str | None, data: Any) -> VendorAnswer:
-    """What a plug-in says to it. The log keeps what nobody understands."""
+    """What a plug-in says to it. What nobody understands stands in the station's log, as all that it says."""
     message = VendorMessage(station_id=call.station_id, vendor_id=vendor_id, message_id=message_id, data=data)
     async with call.write() as work:
         answer = await stations.hear_vendor(work, message)
@@ -24,7 +22,6 @@ async def heard(call: Call, *, vendor_id: str, message_id: str | None, data: Any
         station=call.identity,
         vendor=vendor_id,
         message=message_id,
-        data=str(data)[:_LOGGED_MAX],
         status=answer.status,
     )
     return answer
