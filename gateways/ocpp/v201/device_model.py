@@ -44,7 +44,7 @@ _CRITERION = {
 _DONE = ("Accepted", "RebootRequired")
 
 
-def _get_configuration(wanted: dict[str, Any]) -> list[request.GetVariables]:
+def _get_configuration(wanted: dict[str, Any]) -> Any:
     if not wanted.get("keys"):
         raise NoWord("OCPP 2.x reads variables by name: give keys as Component.Variable")
     return _reading([GetVariableDataType(*_keyed(key)) for key in wanted["keys"]], wanted)
@@ -56,7 +56,7 @@ def _change_configuration(wanted: dict[str, Any]) -> request.SetVariables:
     return request.SetVariables(set_variable_data=[data])
 
 
-def _get_variables(wanted: dict[str, Any]) -> list[request.GetVariables]:
+def _get_variables(wanted: dict[str, Any]) -> Any:
     items = [
         GetVariableDataType(component=_component(one), variable=_variable(one), attribute_type=_attribute(one))
         for one in wanted["variables"]
@@ -64,12 +64,12 @@ def _get_variables(wanted: dict[str, Any]) -> list[request.GetVariables]:
     return _reading(items, wanted)
 
 
-def _reading(items: list[GetVariableDataType], wanted: dict[str, Any]) -> list[request.GetVariables]:
+def _reading(items: list[GetVariableDataType], wanted: dict[str, Any]) -> Any:
     parts = in_parts(items, wanted, lambda item: _bytes(request.GetVariables([item])))
-    return [request.GetVariables(part) for part in parts]
+    return _few([request.GetVariables(part) for part in parts])
 
 
-def _set_variables(wanted: dict[str, Any]) -> list[request.SetVariables]:
+def _set_variables(wanted: dict[str, Any]) -> Any:
     items = [
         SetVariableDataType(
             attribute_value=one["value"],
@@ -80,7 +80,7 @@ def _set_variables(wanted: dict[str, Any]) -> list[request.SetVariables]:
         for one in wanted["variables"]
     ]
     parts = in_parts(items, wanted, lambda item: _bytes(request.SetVariables([item])))
-    return [request.SetVariables(part) for part in parts]
+    return _few([request.SetVariables(part) for part in parts])
 
 
 def _get_base_report(wanted: dict[str, Any]) -> request.GetBaseReport:
@@ -125,6 +125,11 @@ def _keyed(key: str) -> tuple[ComponentType, VariableType]:
         ComponentType(name=component, instance=component_instance or None),
         VariableType(name=variable, instance=variable_instance or None),
     )
+
+
+def _few(messages: list[Any]) -> Any:
+    """Most often there is one."""
+    return messages[0] if len(messages) == 1 else messages
 
 
 def _bytes(message: request.GetVariables | request.SetVariables) -> int:
