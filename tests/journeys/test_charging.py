@@ -165,7 +165,8 @@ async def test_a_station_is_told_what_is_wrong_with_a_card(
 
     async with kind.connected(base, identity) as charger:
         await charger.boot()
-        assert await charger.authorize(uid.lower()) == answer
+        said = "Unknown" if given is None and kind is not Charger16 else answer  # 1.6 has no word for it
+        assert await charger.authorize(uid.lower()) == said
 
 
 async def test_a_charge_is_suspended_and_goes_on(base: str, operator: Operator, identity: str) -> None:
