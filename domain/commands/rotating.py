@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from domain import stations
-from domain.actor import Actor
+from domain.actor import Actor, Permission
 from domain.commands.delivering import deliver
 from domain.commands.models import Command, CommandKind, CommandStatus
 from domain.commands.secrets import MASK
@@ -43,6 +43,7 @@ async def rotate_password(
     The one before is good until the station has come back with the new one; where it refuses that, nothing changes.
     """
     async with workplace.open_work(actor) as work:
+        work.require(Permission.CONTROL)
         station, manner = await _there(work, station_id)
         new = _fit(password, manner) if password is not None else _made(manner)
         await stations.offer_password(work, station_id=station_id, password=new)

@@ -35,13 +35,17 @@ class Error(Exception):
     """What a CALLERROR says: its code. As an answer of a box it is one."""
 
 
+class Silence:
+    """As an answer of a box: none."""
+
+
 @dataclass
 class Box:
     """One connection of a station."""
 
     connection: ClientConnection
     version: Version
-    answers: dict[str, Answer | Error]
+    answers: dict[str, Answer | Error | Silence]
     heard: list[tuple[str, Payload]] = field(default_factory=list)
     """What it was asked, oldest first."""
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -80,6 +84,8 @@ class Box:
 
     async def _answer(self, message_id: str, action: str, payload: Payload) -> None:
         answer = self.answers.get(action, Error("NotImplemented"))
+        if isinstance(answer, Silence):
+            return
         if not isinstance(answer, Error):
             told = answer(payload) if callable(answer) else answer
             await self._say([3, message_id, told])
@@ -121,7 +127,7 @@ class Site:
         version: Version = Version.V16,
         *,
         password: str | bytes | None = None,
-        **answers: Answer | Error,
+        **answers: Answer | Error | Silence,
     ) -> AsyncIterator[Box]:
         """Raises websockets' `InvalidStatus` where it is not let in."""
         headers = {}

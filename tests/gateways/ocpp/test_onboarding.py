@@ -8,11 +8,12 @@ from sqlmodel import select
 from websockets.exceptions import InvalidStatus
 
 from domain import sessions
+from domain.actor import Role
 from domain.commands import Command
 from domain.page import PageRequest
 from gateways.ocpp import Version
 from tests.factories import a_station, a_token
-from tests.gateways.ocpp.boxes import Box, Error, Payload, Site
+from tests.gateways.ocpp.boxes import Box, Error, Payload, Silence, Site
 from tests.live import assert_live
 from voltgraph.settings import Settings
 
@@ -360,6 +361,25 @@ async def test_a_password_that_the_station_refuses_changes_nothing(auto: Site) -
     assert await is_let_in(auto, "the old password")
     assert not await is_let_in(auto, "the new password")
     assert await auto.station("passwordPending") == {"passwordPending": False}
+
+
+async def test_without_an_answer_both_passwords_are_good_and_it_can_be_tried_again(settings: Settings) -> None:
+    async with Site.running(settings, command_deadline_s=0.3) as site:
+        await a_station(site.tester, "CP-1", password="the old password")
+        async with site.box(password="the old password", ChangeConfiguration=Silence()) as box:
+            await box.boot()
+            for password in ("the first of two", "the second of two"):
+                assert (await rotate(site, password))["status"] == "TIMEOUT"
+        assert await is_let_in(site, "the old password")
+        assert await is_let_in(site, "the first of two")
+        assert not await is_let_in(site, "the old password")
+        assert not await is_let_in(site, "the second of two")
+
+
+async def test_who_may_only_look_gives_nobody_a_password(auto: Site) -> None:
+    station = await a_station(auto.tester, "CP-1")
+    mutation = f'mutation {{ rotateStationPassword(stationId: "{station.id}") {{ id }} }}'
+    assert await auto.tester.gql_errors(mutation, role=Role.VIEWER) == ["FORBIDDEN"]
 
 
 async def test_a_station_that_takes_no_digits_is_given_the_text(auto: Site) -> None:
