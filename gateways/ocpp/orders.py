@@ -87,6 +87,13 @@ class Carrier:
         return True
 
 
+async def carry_out(
+    line: Line, version: OcppVersion, *, kind: CommandKind, arguments: dict[str, Any], timeout_s: float
+) -> Outcome:
+    """An order of the house's own, which is no command and nobody follows."""
+    return await _carry_out(line, version, kind, arguments, timeout_s, None, lambda: None)
+
+
 async def _carry_out(
     line: Line,
     version: OcppVersion,

@@ -9,16 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import structlog
-
-from domain.commands import CommandKind, CommandStatus
+from domain.commands import CommandKind, CommandStatus, Outcome
 from domain.errors import Unavailable
 from gateways.ocpp.frames import Version
-from gateways.ocpp.link import Call, Handler, Line, Refused, VersionPackage, waited
+from gateways.ocpp.link import Call, Handler, Line, VersionPackage, waited
 from gateways.ocpp.memory import StationKey
-from gateways.ocpp.orders import OcppVersion
-
-log = structlog.get_logger()
+from gateways.ocpp.orders import OcppVersion, carry_out
 
 KEYS: Final[Mapping[Version, str]] = {
     Version.V16: "WebSocketPingInterval",
@@ -26,6 +22,7 @@ KEYS: Final[Mapping[Version, str]] = {
     Version.V21: "OCPPCommCtrlr.WebSocketPingInterval",
 }
 _BOOT: Final = "BootNotification"
+_ANSWER_S: Final = 30.0
 
 
 class Refusals(Protocol):
@@ -68,16 +65,9 @@ class Pings:
             await self.settle(call.socket, package, (call.tenant_id, call.station_id))
 
     async def settle(self, line: Line, package: OcppVersion, station: StationKey) -> None:
-        """Has the station ping as often as it should, if it can. Raises `TimedOut` and `Unavailable`."""
+        """Has the station ping as often as it should, if it can."""
         wish = f"{KEYS[package.VERSION]}={self._interval_s}"
-        if await self._is_refused(station, wish):
-            return
-        try:
-            is_done = await self._is_so(line, package) or await self._change(line, package)
-        except Refused as error:
-            log.info("station does not tell of its pings", station=str(station[1]), reason=error.message)
-            is_done = False
-        if not is_done:
+        if not await self._is_refused(station, wish) and await self._refuses(line, package):
             await self._refusals.note(station, wish)
 
     async def _is_refused(self, station: StationKey, wish: str) -> bool:
@@ -86,24 +76,20 @@ class Pings:
         except Unavailable:
             return False
 
-    async def _is_so(self, line: Line, package: OcppVersion) -> bool:
-        """Whether it pings as often already. One that has no such setting, or none that can be changed, refuses."""
-        key, kind = KEYS[package.VERSION], CommandKind.GET_CONFIGURATION
-        answer = await line.call(package.ORDERS[kind]({"keys": [key]}))
-        told = package.ANSWERS[kind](answer).result or {}
-        setting = told.get("configuration", {}).get(key)
-        if setting is None:
-            raise Refused(kind, "Unknown", key)
-        if str(setting["value"]).strip() == str(self._interval_s):
-            return True
+    async def _refuses(self, line: Line, package: OcppVersion) -> bool:
+        """One that has no such setting refuses too, and one that does not answer does not."""
+        key, wanted = KEYS[package.VERSION], str(self._interval_s)
+        told = await _order(line, package, CommandKind.GET_CONFIGURATION, {"keys": [key]})
+        if told.miss is not None:
+            return False
+        setting = (told.result or {}).get("configuration", {}).get(key)
+        if setting is None or str(setting["value"]).strip() == wanted:
+            return setting is None
         if setting["readonly"]:
-            raise Refused(kind, "ReadOnly", key)
-        return False
+            return True
+        taken = await _order(line, package, CommandKind.CHANGE_CONFIGURATION, {"key": key, "value": wanted})
+        return taken.miss is None and taken.status is not CommandStatus.ACCEPTED
 
-    async def _change(self, line: Line, package: OcppVersion) -> bool:
-        kind = CommandKind.CHANGE_CONFIGURATION
-        wanted = {"key": KEYS[package.VERSION], "value": str(self._interval_s)}
-        answer = await line.call(package.ORDERS[kind](wanted))
-        if kind in package.ANSWERS:
-            return package.ANSWERS[kind](answer).status is CommandStatus.ACCEPTED
-        return answer.status in ("Accepted", "RebootRequired")
+
+async def _order(line: Line, package: OcppVersion, kind: CommandKind, arguments: dict[str, Any]) -> Outcome:
+    return await carry_out(line, package, kind=kind, arguments=arguments, timeout_s=_ANSWER_S)

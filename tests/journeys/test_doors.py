@@ -1,15 +1,19 @@
 """Who is let in: people with credentials, stations with names and passwords."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ocpp.v16 import call_result as result16
+from ocpp.v21 import call_result as result21
+from ocpp.v201 import call_result as result201
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.journeys.chargers import Bare, Charger16, Charger201
+from tests.journeys.chargers import Bare, Charger, Charger16, Charger21, Charger201
 from tests.journeys.clients import Operator, Refused, Stream, Tenant
 from tests.journeys.servers import Server, running
 
@@ -38,8 +42,9 @@ def pending(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def reject(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
-    """The default."""
-    with running(Server(folder / "reject", **environment, VOLTGRAPH_STATION_POLICY=None)) as server:
+    """The default, with a ping interval of its own."""
+    told = {"VOLTGRAPH_STATION_POLICY": None, "VOLTGRAPH_STATION_PING_S": "45"}
+    with running(Server(folder / "reject", **environment, **told)) as server:
         yield server
 
 
@@ -178,6 +183,32 @@ async def test_a_station_that_was_rejected_is_told_so(
     await operator.ask(REGISTER, input={"identity": identity, "registration": "REJECTED"})
     async with Charger16.connected(f"{reject.ocpp}/{tenant.slug}", identity) as charger:
         assert await charger.boot() == "Rejected"
+
+
+async def test_a_station_that_was_let_in_is_told_how_often_to_ping(
+    reject: Server, tenant: Tenant, operator: Operator, identity: str
+) -> None:
+    """In every version, by chargers that know nothing of us."""
+    ping = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "WebSocketPingInterval"}}
+    got = {**ping, "attribute_status": "Accepted", "attribute_value": "0"}
+    setting = {"key": "WebSocketPingInterval", "readonly": False, "value": "0"}
+
+    async def told(kind: type[Charger], name: str, action: str, answer: Any) -> Any:
+        await operator.ask(REGISTER, input={"identity": name})
+        async with kind.connected(f"{reject.ocpp}/{tenant.slug}", name) as charger:
+            charger.answers[action] = answer
+            assert await charger.boot() == "Accepted"
+            while (order := await charger.ordered())[0] not in ("ChangeConfiguration", "SetVariables"):
+                pass
+            return order[1]
+
+    heard: Any = await asyncio.gather(
+        told(Charger16, f"{identity}-16", "GetConfiguration", result16.GetConfiguration(configuration_key=[setting])),
+        told(Charger201, f"{identity}-201", "GetVariables", result201.GetVariables(get_variable_result=[got])),
+        told(Charger21, f"{identity}-21", "GetVariables", result21.GetVariables(get_variable_result=[got])),
+    )
+    wanted = {"set_variable_data": [{**ping, "attribute_value": "45"}]}
+    assert heard == [{"key": "WebSocketPingInterval", "value": "45"}, wanted, wanted]
 
 
 @pytest.mark.parametrize("password", ["correct horse", "with:colons::", "pä$$wörd!"])
