@@ -62,7 +62,8 @@ class Pings:
 
     async def _after_boot(self, call: Call, package: OcppVersion) -> None:
         if await waited(call.socket, random.uniform(0, self._spread_s)):
-            await self.settle(call.socket, package, (call.tenant_id, call.station_id))
+            async with call.socket.spare_turns:
+                await self.settle(call.socket, package, (call.tenant_id, call.station_id))
 
     async def settle(self, line: Line, package: OcppVersion, station: StationKey) -> None:
         """Has the station ping as often as it should, if it can."""

@@ -1,5 +1,6 @@
 """Messages as they come from the wire, through schema and handler, and back to what goes onto it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,12 +13,14 @@ from domain.actor import Actor, Role
 from domain.errors import Unavailable
 from domain.page import PageRequest
 from domain.sessions import Session, SignedValue
+from domain.stations import Registration
 from domain.work import Workplace
 from gateways.ocpp import Call, Version, v16, v21, v201
 from gateways.ocpp.deviations import DeviationLog
 from gateways.ocpp.link import Line
 from gateways.ocpp.plugs import Plugs
 from gateways.ocpp.schemas import SENDS, Kind, form
+from gateways.ocpp.standing import Standing
 from tests.factories import a_station
 from tests.tester import Tester
 
@@ -32,6 +35,8 @@ class CalledBack:
     asked: list[Any] = field(default_factory=list)
     heartbeat_interval_s: float = 0.0
     open: bool = True
+    standing: Standing = field(default_factory=lambda: Standing(Registration.ACCEPTED))
+    spare_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     async def call(self, request: Any, **_: Any) -> Any:
         self.asked.append(request)
