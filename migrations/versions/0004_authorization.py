@@ -6,7 +6,7 @@ from alembic import op
 from migrations.ops import JSONB, TIMESTAMP, UUID, index, reference, tenant_table
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

@@ -6,7 +6,7 @@ from alembic import op
 from migrations.ops import JSONB, TIMESTAMP
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 
 
 def upgrade() -> None:

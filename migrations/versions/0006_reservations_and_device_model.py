@@ -6,8 +6,8 @@ from alembic import op
 from migrations import ops
 from migrations.ops import JSONB, TIMESTAMP, UUID, index, reference, tenant_table
 
-revision = "0003"
-down_revision = "0006"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -6,7 +6,7 @@ from alembic import op
 from migrations import ops
 from migrations.ops import TIMESTAMP, UUID
 
-revision = "0006"
+revision = "0005"
 down_revision = "0004"
 
 

@@ -7,7 +7,7 @@ from alembic import op
 
 from migrations.ops import JSONB, TIMESTAMP, index, reference, tenant_table
 
-revision = "0005"
+revision = "0002"
 down_revision = "0001"
 
 
