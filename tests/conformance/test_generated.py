@@ -49,6 +49,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
+    owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
     a_station_with_orphans(server, "CP-ORPHANED")
     away = owner.ask('mutation { registerStation(input: {identity: "CP-AWAY"}) { id } }')["id"]
     for _ in range(ORDERS):
