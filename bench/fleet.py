@@ -26,7 +26,12 @@ METER_S, HEARTBEAT_S = 10.0, 60
 STEADY_S = float(os.environ.get("BENCH_STEADY_S", "90"))
 FINISH_S = 120.0
 ALL_BACK_S = 300.0
-SETTINGS = {"VOLTGRAPH_HEARTBEAT_INTERVAL_S": str(HEARTBEAT_S), "VOLTGRAPH_GRAPHQL_BUDGET_PER_S": "0"}
+SETTINGS = {
+    "VOLTGRAPH_HEARTBEAT_INTERVAL_S": str(HEARTBEAT_S),
+    "VOLTGRAPH_GRAPHQL_BUDGET_PER_S": "0",
+    "VOLTGRAPH_STATION_CONFIGURATION_DAYS": "0",  # a fleet at work is known: not one that comes for the first time
+    "VOLTGRAPH_STATION_PING_S": "0",
+}
 CARD = 'mutation { createToken(input: { uid: "DEMO" }) { id } }'
 SESSIONS = """
 query ($after: String) { sessions(first: 500, after: $after) { nodes {

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     station_close_code: int = 1012
     station_messages_per_s: float = Field(default=50.0, ge=0)
     station_handshakes: int = Field(default=16, gt=0)
-    station_handshakes_waiting: int = Field(default=2_000, ge=0)
+    station_handshakes_waiting: int = Field(default=10_000, ge=0)
     session_forgotten_h: float = Field(default=24.0, ge=0, le=24 * 365)
 
     station_log_days: int = Field(default=7, ge=0, le=3650)

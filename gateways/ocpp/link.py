@@ -83,7 +83,7 @@ class Limits:
     spare_turns: int = 8  # of the stations of a process, how many are asked at once what nobody waits for
     close_grace_s: float = 10.0  # for messages in flight when we close
     handshakes_at_once: int = 16  # together with what else can wait, see `turnstile`
-    handshakes_waiting: int = 2_000  # further ones are to come back later
+    handshakes_waiting: int = 10_000  # further ones are to come back later
     handshake_patience_s: float = 55.0  # less than proxies have; stations that have less themselves leave
 
 

@@ -82,7 +82,7 @@ class Reminder:
         self._carrier = Carrier()
 
     async def accompany(self, socket: StationSocket) -> None:
-        """One that has not booted after a grace is asked to, once; and what its plugs are doing."""
+        """One that has not booted after a grace is asked to, once, if it never has; and what its plugs are doing."""
         grace_s = self._workplace.port(StationRules).boot_grace_s
         if not grace_s:
             return
@@ -99,8 +99,12 @@ class Reminder:
             log.exception("station not reminded", station=socket.identity)
 
     async def _remind(self, socket: StationSocket) -> None:
-        """It may refuse either, and often does: OCPP 2.x has an accepted station refuse to boot (F06.FR.17)."""
-        await self._trigger(socket, message="BOOT_NOTIFICATION")
+        """It may refuse either, and often does: OCPP 2.x has an accepted station refuse to boot (F06.FR.17).
+
+        Who has booted once is as it was, and a restart of ours is no reason for thousands to say so again.
+        """
+        if not await self._has_booted(socket):
+            await self._trigger(socket, message="BOOT_NOTIFICATION")
         if socket.version is Version.V16:
             await self._trigger(socket, message="STATUS_NOTIFICATION")
             return
@@ -117,6 +121,11 @@ class Reminder:
             arguments=arguments,
             timeout_s=_ANSWER_S,
         )
+
+    async def _has_booted(self, socket: StationSocket) -> bool:
+        tenant_id, station_id = socket.key
+        async with self._workplace.open_work(system(tenant_id, "ocpp"), read_only=True) as work:
+            return (await stations.by_id(work, station_id)).booted_at is not None
 
     async def _plugs(self, socket: StationSocket) -> Sequence[Connector]:
         tenant_id, station_id = socket.key

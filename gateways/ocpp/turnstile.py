@@ -1,6 +1,7 @@
 """A few at a time: after a restart thousands of stations come at once, while others charge.
 
-Handshakes and errands (what no charge depends on: boots, statuses, reports) share the places. Errands go first and are
+Handshakes and errands (what no charge depends on: boots, statuses, reports) share the places and take turns: neither
+does a flood of boots keep everybody else outside, nor a flood of handshakes those inside from booting. Errands are
 never refused; a handshake is, when too many wait already or it has waited too long: the station comes back later.
 Messages of a charge, cards and heartbeats pass beside it: nobody who charges waits for those who come.
 """
@@ -38,6 +39,7 @@ class Turnstile:
         self._patience_s = patience_s
         self._errands: deque[asyncio.Future[None]] = deque()
         self._handshakes: deque[asyncio.Future[None]] = deque()
+        self._next = (self._errands, self._handshakes)
 
     @asynccontextmanager
     async def handshake(self, gone: Callable[[], Coroutine[Any, Any, object]] | None = None) -> AsyncIterator[None]:
@@ -102,11 +104,12 @@ class Turnstile:
             raise
 
     def _leave(self) -> None:
-        for queue in (self._errands, self._handshakes):
+        for queue, other in (self._next, self._next[::-1]):
             while queue:
                 turn = queue.popleft()
                 if not turn.done():
                     turn.set_result(None)
+                    self._next = other, queue
                     return
         self._free += 1
 

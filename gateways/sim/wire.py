@@ -24,6 +24,7 @@ CALL, RESULT, ERROR = 2, 3, 4  # OCPP-J 4.2: message types
 Payload = dict[str, Any]
 
 ANSWER_TIMEOUT_S = 30.0
+OPEN_TIMEOUT_S = 60.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 20.0
 KEPT_ERRORS = 200
 KEPT_WAITS = 1_000
@@ -181,6 +182,7 @@ class Link:
                     compression=None,
                     proxy=None,
                     ping_interval=self.ping_s or None,
+                    open_timeout=OPEN_TIMEOUT_S,
                 )
             except (OSError, InvalidHandshake, TimeoutError) as error:
                 self._trouble(error)

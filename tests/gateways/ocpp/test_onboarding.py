@@ -202,6 +202,16 @@ async def test_a_station_that_does_not_boot_is_asked_to_once_and_what_its_plugs_
             assert plug == {"requestedMessage": "StatusNotification", "evse": {"id": 1, "connectorId": 1}}
 
 
+async def test_a_station_that_has_booted_once_is_asked_what_its_plugs_do_and_no_more(settings: Settings) -> None:
+    async with Site.running(settings, station_boot_grace_s=0.5) as site:
+        async with site.box(**TRIGGER) as box:
+            assert (await box.boot())["status"] == "Accepted"
+        async with site.box(**TRIGGER) as box:
+            assert await box.asked("TriggerMessage") == [{"requestedMessage": "StatusNotification"}]
+            assert "currentTime" in await box.call("Heartbeat", {})
+            assert len(box.payloads("TriggerMessage")) == 1
+
+
 async def test_a_station_that_boots_is_not_asked_to(settings: Settings) -> None:
     async with (
         Site.running(settings, station_boot_grace_s=1.0) as site,

@@ -134,7 +134,7 @@ async def test_whoever_charges_passes_beside_a_queue_without_end() -> None:
         assert await asyncio.gather(*coming) == ["Accepted"] * 100
 
 
-async def test_errands_of_those_inside_come_before_those_outside() -> None:
+async def test_errands_of_those_inside_and_those_outside_take_turns() -> None:
     turnstile, order = Turnstile(at_once=1, waiting=10), []
 
     async def handshake(name: str) -> None:
@@ -149,7 +149,7 @@ async def test_errands_of_those_inside_come_before_those_outside() -> None:
         for step, name in ((handshake, "new 1"), (handshake, "new 2"), (errand, "boot 1"), (errand, "boot 2")):
             group.create_task(step(name))
             await asyncio.sleep(0)
-    assert order == ["boot 1", "boot 2", "new 1", "new 2"]
+    assert order == ["boot 1", "new 1", "boot 2", "new 2"]
 
 
 async def test_who_gives_up_leaves_no_place_taken() -> None:
