@@ -27,7 +27,7 @@ class SessionReport:
 
 @dataclass(frozen=True, slots=True)
 class StationReport:
-    """`waits_s` is how long the latest answers took to come."""
+    """`waits` is when the latest calls were made, by the loop's clock, and how long their answers took."""
 
     identity: str
     version: str
@@ -38,7 +38,7 @@ class StationReport:
     undelivered: int
     error_count: int
     errors: tuple[str, ...]
-    waits_s: tuple[float, ...]
+    waits: tuple[tuple[float, float], ...]
     sessions: tuple[SessionReport, ...]
 
 
@@ -85,6 +85,6 @@ def of_station(charger: Charger) -> StationReport:
         undelivered=len(charger.outbox),
         error_count=traffic.error_count,
         errors=tuple(traffic.errors),
-        waits_s=tuple(traffic.waits_s),
+        waits=tuple(traffic.waits),
         sessions=tuple(of_session(session) for session in charger.sessions),
     )

@@ -70,7 +70,8 @@ class Traffic:
     connects: int = 0
     error_count: int = 0
     errors: list[str] = field(default_factory=list)
-    waits_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_WAITS))  # the latest, from call to answer
+    # of the latest calls: when, by the loop's clock, and how long until the answer came
+    waits: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=KEPT_WAITS))
 
     def fail(self, error: str) -> None:
         self.error_count += 1
@@ -152,7 +153,7 @@ class Link:
                     sent_s = asyncio.get_running_loop().time()
                     await self._send(self._socket, [CALL, message_id, action, payload])
                     answer = await answered
-                    self.traffic.waits_s.append(asyncio.get_running_loop().time() - sent_s)
+                    self.traffic.waits.append((sent_s, asyncio.get_running_loop().time() - sent_s))
                     return answer
             except TimeoutError:
                 self.traffic.fail(f"{action}: no answer")
