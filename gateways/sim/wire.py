@@ -5,7 +5,7 @@ import base64
 import json
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -127,6 +127,8 @@ class Link:
         finally:
             for gone in self._forsaken:
                 gone.transport.abort()
+            for late in self._late:
+                late.cancel()
 
     def cut_off(self, seconds: float) -> None:
         """There is no line for so long."""
@@ -242,18 +244,20 @@ class Link:
             self.traffic.fail(f"unreadable frame {raw[:80]!r}")
             return
         if kind == CALL and len(rest) == 2:
-            obeying = self._obey(socket, message_id, rest[0], rest[1])
-            await (obeying if self._slow_s is None else self._put_off(obeying, self._dice.uniform(*self._slow_s)))
+            if self._slow_s is None:
+                await self._obey(socket, message_id, rest[0], rest[1])
+            else:
+                self._put_off(self._dice.uniform(*self._slow_s), socket, message_id, rest[0], rest[1])
         elif kind in (RESULT, ERROR) and rest:
             self._resolve(kind, message_id, rest)
         else:
             self.traffic.fail(f"unexpected frame {raw[:80]!r}")
 
-    async def _put_off(self, obeying: Coroutine[Any, Any, None], seconds: float) -> None:
+    def _put_off(self, seconds: float, *order: Any) -> None:
         async def late() -> None:
             await asyncio.sleep(seconds)
             with suppress(Offline):
-                await obeying
+                await self._obey(*order)
 
         task = asyncio.create_task(late())
         self._late.add(task)
