@@ -24,6 +24,10 @@ class Charger(ChargePoint):
         self.card = None
         return call_result.RemoteStopTransaction("Accepted")
 
+    @on("GetConfiguration")
+    async def get_configuration(self, key=None):
+        return call_result.GetConfiguration(unknown_key=key)
+
     async def live(self):
         await self.call(call.BootNotification("One", "Acme"))
         while True:
