@@ -13,6 +13,7 @@ from gateways.sim.wire import CallFailed, NoAnswer, Offline, quietly
 
 DEFAULT_INTERVAL_S = 10.0
 DRAIN_S = 5.0
+ARRIVE_S = 1.0
 REBOOT_S = 4.0
 REASONS: dict[Reset | None, str] = {Reset.ON_IDLE: "ScheduledReset", Reset.POWER_LOSS: "PowerUp"}
 
@@ -69,6 +70,8 @@ async def _cut(charger: Charger, lives: list[asyncio.Task[None]]) -> None:
     await charger.reset_due.wait()
     for life in lives:
         life.cancel()
+    if charger.resetting is Reset.HARD:
+        await charger.link.arrived(within_s=ARRIVE_S)  # the answer to the order itself: an abort could overtake it
     if charger.resetting in (Reset.HARD, Reset.POWER_LOSS):
         raise _PowerCut  # no time to tell: the stops follow after the boot
     await _drain(charger, within_s=DRAIN_S)

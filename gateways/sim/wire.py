@@ -168,6 +168,13 @@ class Link:
                 if answered.done() and not answered.cancelled():
                     answered.exception()  # looked at, lest asyncio complain of it when the sending failed first
 
+    async def arrived(self, *, within_s: float) -> None:
+        """Waits until the server has all that was sent: a pong is sent after what came before the ping was read."""
+        if self._socket is not None:
+            with suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await (await self._socket.ping())
+
     async def close(self) -> None:
         """Says goodbye (1000), as a station does that is switched off in good order."""
         if self._socket is not None:

@@ -81,7 +81,12 @@ class Examined:
         if message[0] == 2:
             self._asked[message[1]] = message[2]
         self.csms.note(Frame(self.identity, False, message, datetime.now(UTC)))
-        await self.socket.send(raw)
+        try:
+            await self.socket.send(raw)
+        except ConnectionClosed:
+            if message[0] == 2:
+                raise
+            # else its asker has gone: what it sent before is still to be read, an answer to us perhaps
 
     def _examine(self, message: list[Any]) -> None:
         kind = message[0]
