@@ -55,6 +55,13 @@ SWEEPS: list[Sweep] = [
 ERRANDS: list[Errand] = [local_lists.keep]
 
 
+# What speaks against an order that has waited, asked as it is at last sent.
+OBJECTIONS: dict[commands.CommandKind, commands.Objection] = {
+    commands.CommandKind.REMOTE_START: sessions.object_to_start,
+    commands.CommandKind.RESERVE_NOW: reservations.object_to_request,
+}
+
+
 def name_of(reaction: Reaction) -> str:
     return f"{reaction.__module__.split('.')[1]}.{reaction.__name__}"
 

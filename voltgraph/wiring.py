@@ -17,6 +17,7 @@ from domain.commands import (
     CommandRules,
     CommandStatus,
     Miss,
+    Objections,
     Outcome,
     StationLink,
     finish_deliveries,
@@ -24,6 +25,7 @@ from domain.commands import (
 )
 from domain.credentials import SecretKey
 from domain.points import HistoryStore, Latest
+from domain.reactions import OBJECTIONS
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, UnknownPolicy, Vendors
@@ -179,6 +181,7 @@ class House:
                     StationLogRules: log_rules,
                     Vendors: Vendors(),  # no vendor's plug-in is there yet
                     CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
+                    Objections: Objections(OBJECTIONS),
                     AuthorizationRules: _authorization_rules(settings),
                     RoamingAuthority: PatientAuthority(
                         NobodyElse(), deadline_s=settings.roaming_deadline_s, memory_s=settings.roaming_memory_s

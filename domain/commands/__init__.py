@@ -16,6 +16,8 @@ from domain.commands.models import Command as Command
 from domain.commands.models import CommandKind as CommandKind
 from domain.commands.models import CommandStatus as CommandStatus
 from domain.commands.models import Priority as Priority
+from domain.commands.objecting import Objection as Objection
+from domain.commands.objecting import Objections as Objections
 from domain.commands.onboarding import ask_for_report as ask_for_report
 from domain.commands.onboarding import ask_to_boot as ask_to_boot
 from domain.commands.onboarding import learn_configuration as learn_configuration

@@ -16,6 +16,7 @@ from domain.actor import Permission
 from domain.commands.ending import end, tell
 from domain.commands.link import CALLED_OFF, Miss, Outcome, StationLink
 from domain.commands.models import Command, CommandStatus
+from domain.commands.objecting import objection_to
 from domain.commands.rules import CommandRules
 from domain.commands.traits import WHILE_PENDING, traits_of
 from domain.errors import Conflict, Invalid, LimitExceeded, NotFound, Unavailable
@@ -43,7 +44,7 @@ async def hold_place(work: Work, command: Command, queue_for_s: float) -> None:
 
 
 async def take(work: Work, *, station_id: UUID, only: UUID | None = None) -> Command | None:
-    """The next order for a station, which is SENT from now on.
+    """The next order for a station, which is SENT from now on; one that may not be sent any more ends instead.
 
     None where nothing is due, where the station is not ready or has one on its way, and where `only` is not the next.
     """
@@ -54,18 +55,12 @@ async def take(work: Work, *, station_id: UUID, only: UUID | None = None) -> Com
         return None
     if not await _ready(work, station) or await _is_busy(work, station_id):
         return None
-    due = select(Command).where(Command.station_id == station_id, *_due(work))
-    if station.registration is Registration.PENDING:
-        due = due.where(col(Command.kind).in_(WHILE_PENDING))
-    due = due.order_by(col(Command.priority), col(Command.created_at), col(Command.id)).limit(1)
-    command = (await work.session.exec(due.with_for_update(skip_locked=True))).first()
-    if command is None or only not in (None, command.id):
-        return None
-    command.status, command.sent_at, command.attempts = CommandStatus.SENT, work.now, command.attempts + 1
-    command.next_attempt_at = command.error = None
-    command.deadline_at = work.now + timedelta(seconds=work.port(CommandRules).deadline_s)
-    tell(work, command)
-    return command
+    while (command := await _next(work, station)) is not None and only in (None, command.id):
+        objection = await objection_to(work, command)
+        if objection is None:
+            return _sent(work, command)
+        end(work, command, _forbidden(command, objection))
+    return None
 
 
 async def missed(work: Work, *, command_id: UUID, attempt: int, outcome: Outcome) -> Command:
@@ -119,6 +114,22 @@ async def wake_waiting(work: Work) -> None:
         online = await _presence(work).online(work.tenant_id)
         for station_id in online.intersection(waiting):
             await _link(work).wake(tenant_id=work.tenant_id, station_id=station_id)
+
+
+async def _next(work: Work, station: Station) -> Command | None:
+    due = select(Command).where(Command.station_id == station.id, *_due(work))
+    if station.registration is Registration.PENDING:
+        due = due.where(col(Command.kind).in_(WHILE_PENDING))
+    due = due.order_by(col(Command.priority), col(Command.created_at), col(Command.id)).limit(1)
+    return (await work.session.exec(due.with_for_update(skip_locked=True))).first()
+
+
+def _sent(work: Work, command: Command) -> Command:
+    command.status, command.sent_at, command.attempts = CommandStatus.SENT, work.now, command.attempts + 1
+    command.next_attempt_at = command.error = None
+    command.deadline_at = work.now + timedelta(seconds=work.port(CommandRules).deadline_s)
+    tell(work, command)
+    return command
 
 
 def _waits() -> Any:
@@ -179,6 +190,13 @@ def _expired(command: Command) -> Outcome:
     times = "once" if command.attempts == 1 else f"{command.attempts} times"
     error = f"it was sent {times}, and the station did not answer" if command.attempts else _NEVER
     return Outcome(CommandStatus.TIMEOUT, None, error)
+
+
+def _forbidden(command: Command, objection: str) -> Outcome:
+    """Where the station may have heard it before, nobody knows what it made of it."""
+    if command.attempts == 0:
+        return Outcome(CommandStatus.FAILED, None, objection)
+    return Outcome(CommandStatus.TIMEOUT, None, f"{_expired(command).error}; it is not sent again, for {objection}")
 
 
 def _pause(rules: CommandRules, attempts: int) -> timedelta:

@@ -5,6 +5,7 @@ from domain.reservations.models import LIVE as LIVE
 from domain.reservations.models import Reservation as Reservation
 from domain.reservations.models import ReservationStatus as ReservationStatus
 from domain.reservations.ordering import carry_out as carry_out
+from domain.reservations.ordering import object_to_request as object_to_request
 from domain.reservations.ordering import request as request
 from domain.reservations.ordering import request_cancel as request_cancel
 from domain.reservations.queries import by_id as by_id

@@ -89,6 +89,19 @@ async def request_cancel(work: Work, *, reservation_id: UUID, queue_for_s: float
     )
 
 
+async def object_to_request(work: Work, command: Command) -> str | None:
+    """Of a request that has waited for its station: what speaks against it now."""
+    work.require(Permission.CONTROL)
+    wanted = command.arguments
+    if datetime.fromisoformat(wanted["expires_at"]) <= work.now:
+        return "the time of the reservation is over"
+    token = await tokens.find(work, wanted["token_uid"])
+    if token is None:
+        return f"token {wanted['token_uid']} is no more"
+    status = tokens.status_at(token, work.now)
+    return None if status is TokenStatus.ACCEPTED else f"token {token.uid} may no longer charge: {status}"
+
+
 async def carry_out(workplace: Workplace, actor: Actor, command: Command) -> Command:
     """As `commands.deliver`; the reservation shows at once what has become of it."""
     done = await commands.deliver(workplace, actor, command)

@@ -33,6 +33,7 @@ from domain.sessions.models import SessionStatus as SessionStatus
 from domain.sessions.models import SignedValue as SignedValue
 from domain.sessions.news import METERED as METERED
 from domain.sessions.news import SessionMetered as SessionMetered
+from domain.sessions.ordering import object_to_start as object_to_start
 from domain.sessions.ordering import request_start as request_start
 from domain.sessions.ordering import request_stop as request_stop
 from domain.sessions.orphans import assign_orphan as assign_orphan

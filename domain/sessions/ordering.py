@@ -35,6 +35,22 @@ async def request_start(
     )
 
 
+async def object_to_start(work: Work, command: Command) -> str | None:
+    """Of a start that has waited for its station: what speaks against it now."""
+    work.require(Permission.CONTROL)
+    wanted = command.arguments
+    authorization = await judge(
+        work,
+        token_uid=wanted["token_uid"],
+        station_id=command.station_id,
+        evse_number=wanted.get("evse_number"),
+        purpose=Purpose.START,
+    )
+    if authorization.status is AuthorizationStatus.ACCEPTED:
+        return None
+    return f"token {wanted['token_uid']} may no longer charge: {authorization.status}"
+
+
 async def request_stop(work: Work, *, session_id: UUID, queue_for_s: float | None = None) -> Command:
     """Of a charge that goes on, as far as we know. `commands.deliver` carries it out."""
     work.require(Permission.CONTROL)

@@ -23,6 +23,7 @@ from domain.commands import (
     CommandRules,
     CommandStatus,
     Miss,
+    Objections,
     Outcome,
     StationLink,
     Unheard,
@@ -32,7 +33,7 @@ from domain.errors import Conflict
 from domain.stations import Presence, StationBooted
 from domain.work import Workplace
 from tests.domain.commands.test_life import ACCEPTED
-from tests.domain.commands.test_queueing import come
+from tests.domain.commands.test_queueing import NONE, come
 from tests.factories import a_station
 from tests.tester import Tester
 
@@ -137,7 +138,12 @@ class Life:
     def __init__(self, tester: Tester, station: Any) -> None:
         self.tester, self.station = tester, station
         self.wire = Wire(tester)
-        ports: dict[Any, Any] = {**tester.workplace._ports, StationLink: self.wire, CommandRules: RULES}
+        ports: dict[Any, Any] = {
+            **tester.workplace._ports,
+            StationLink: self.wire,
+            CommandRules: RULES,
+            Objections: NONE,
+        }
         self.workplace = Workplace(tester.workplace.engine, ports=ports, clock=tester.clock)
         self.workplace._publish = self._heard  # type: ignore[method-assign]
         self.system = system(tester.tenant_id)

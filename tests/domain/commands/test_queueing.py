@@ -9,7 +9,17 @@ import pytest
 
 from domain import commands, sessions, stations
 from domain.actor import Role
-from domain.commands import Command, CommandKind, CommandRules, CommandStatus, Miss, Outcome, StationLink, Unheard
+from domain.commands import (
+    Command,
+    CommandKind,
+    CommandRules,
+    CommandStatus,
+    Miss,
+    Objections,
+    Outcome,
+    StationLink,
+    Unheard,
+)
 from domain.commands.delivering import _asked
 from domain.commands.queueing import missed
 from domain.errors import Conflict, Forbidden, Invalid, LimitExceeded, TimedOut
@@ -23,12 +33,13 @@ pytestmark = pytest.mark.anyio
 
 HOUR_S = 3600.0
 LOST = Outcome("FAILED", None, "the station's connection was lost", Miss.UNANSWERED)
+NONE = Objections({})  # these orders say no more than their kind
 RULES = CommandRules(deadline_s=10, queue_max=5, boot_grace_s=10, attempts_max=3, retry_s=8, retry_max_s=20)
 
 
-def beside(tester: Tester, line: StationLink) -> Workplace:
+def beside(tester: Tester, line: StationLink, objections: Objections = NONE) -> Workplace:
     """The same house with this line to its stations."""
-    ports: dict[Any, Any] = {**tester.workplace._ports, StationLink: line, CommandRules: RULES}
+    ports: dict[Any, Any] = {**tester.workplace._ports, StationLink: line, CommandRules: RULES, Objections: objections}
     workplace = Workplace(tester.workplace.engine, ports=ports, clock=tester.clock)
     workplace._publish = tester.workplace._publish  # type: ignore[method-assign]
     return workplace
@@ -132,6 +143,47 @@ async def test_a_station_that_does_not_boot_is_given_a_while(acme: Tester) -> No
 
     assert line.woken == [station.id]
     assert await delivered(acme, station, line) == ["GET_CONFIGURATION"]
+
+
+async def test_an_order_that_may_not_go_out_any_more_ends_and_the_next_one_goes(acme: Tester) -> None:
+    async def object_to(_work: Any, command: Command) -> str | None:
+        return "the card is blocked" if command.arguments["token_uid"] == "BLOCKED" else None
+
+    station, line = await a_station(acme), answering(ACCEPTED)
+    objections = Objections({CommandKind.REMOTE_START: object_to})
+    blocked = await a_waiting(acme, station, CommandKind.REMOTE_START, token_uid="BLOCKED")
+    good = await a_waiting(acme, station, CommandKind.REMOTE_START, token_uid="GOOD")
+    await come(acme, station)
+
+    async with followed(acme, blocked) as told:
+        await commands.deliver_waiting(
+            beside(acme, line, objections), acme.acting_as(Role.SYSTEM), station_id=station.id
+        )
+
+    assert [order["command_id"] for order in line.heard] == [good.id]
+    ended = await read(acme, blocked)
+    assert (ended.status, ended.attempts, ended.error) == (CommandStatus.FAILED, 0, "the card is blocked")
+    assert told == ["FAILED"]
+
+
+async def test_where_the_station_may_have_heard_it_before_nobody_says_that_it_has_not(acme: Tester) -> None:
+    async def object_to(_work: Any, _command: Command) -> str | None:
+        return "the card is blocked"
+
+    station = await a_station(acme)
+    await come(acme, station)
+    command = await a_waiting(acme, station, CommandKind.RESERVE_NOW)
+    assert (await commands.deliver(beside(acme, answering(LOST)), acme.actor, command)).attempts == 1
+    acme.clock.forward(seconds=RULES.retry_max_s)
+
+    objecting = beside(acme, answering(ACCEPTED), Objections({CommandKind.RESERVE_NOW: object_to}))
+    async with objecting.open_work(acme.acting_as(Role.SYSTEM)) as work:
+        assert await commands.take(work, station_id=station.id) is None
+
+    ended = await read(acme, command)
+    assert (ended.status, ended.attempts) == (CommandStatus.TIMEOUT, 1)
+    assert ended.error is not None
+    assert ended.error.endswith("it is not sent again, for the card is blocked")
 
 
 async def test_stopping_goes_first_diagnosing_last_and_equals_by_age(acme: Tester) -> None:

@@ -10,7 +10,7 @@ import pytest
 from domain import commands, reservations, stations, tokens
 from domain.actor import Role
 from domain.commands import Command, CommandStatus, Outcome
-from domain.errors import Conflict, Forbidden, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
 from domain.page import PageRequest
 from domain.reservations import LIVE, Reservation, ReservationStatus
 from tests.domain.commands.test_life import answering, beside
@@ -22,7 +22,14 @@ pytestmark = pytest.mark.anyio
 S = ReservationStatus
 
 
-async def asked(tester: Tester, *, card: str = "CARD", hours: float = 1, evse_number: int | None = 1) -> Command:
+async def asked(
+    tester: Tester,
+    *,
+    card: str = "CARD",
+    hours: float = 1,
+    evse_number: int | None = 1,
+    queue_for_s: float | None = None,
+) -> Command:
     station = await a_station(tester)
     await a_token(tester, card)
     async with tester.work() as work:
@@ -32,6 +39,7 @@ async def asked(tester: Tester, *, card: str = "CARD", hours: float = 1, evse_nu
             token_uid=card.lower(),
             expires_at=work.now + timedelta(hours=hours),
             evse_number=evse_number,
+            queue_for_s=queue_for_s,
         )
 
 
@@ -73,13 +81,55 @@ async def test_a_reservation_is_asked_for_with_a_number_that_no_other_has(acme: 
         (CommandStatus.REJECTED, "Whatever", S.REJECTED),
         (CommandStatus.FAILED, None, S.FAILED),
         (CommandStatus.CANCELLED, None, S.FAILED),
-        (CommandStatus.TIMEOUT, None, S.REQUESTED),  # it may be kept all the same
     ],
 )
 async def test_it_is_what_the_station_answers(
     acme: Tester, status: CommandStatus, said: str | None, becomes: ReservationStatus
 ) -> None:
     assert (await answered(acme, await asked(acme), status, said)).status is becomes
+
+
+async def test_one_that_was_sent_and_not_answered_may_be_kept_all_the_same(acme: Tester) -> None:
+    command = await asked(acme)
+
+    await reservations.carry_out(beside(acme, answering(TimedOut("no answer"))), acme.actor, command)
+
+    assert (await of(acme, command)).status is S.REQUESTED
+
+
+@pytest.mark.parametrize("calls_off", [True, False], ids=["called off", "too late"])
+async def test_one_of_which_the_station_never_heard_is_over_with_its_order(acme: Tester, calls_off: bool) -> None:
+    command = await asked(acme, queue_for_s=60)
+
+    if calls_off:
+        await commands.cancel(acme.workplace, acme.actor, command_id=command.id)
+    else:
+        acme.clock.forward(seconds=61)
+        async with acme.work(role=Role.SYSTEM) as work:
+            assert len(await commands.expire_overdue(work)) == 1
+    await acme.relay()
+
+    assert (await of(acme, command)).status is S.FAILED
+
+
+async def test_what_speaks_against_one_that_has_waited(acme: Tester) -> None:
+    command = await asked(acme, queue_for_s=7200)
+
+    async def objection() -> str | None:
+        async with acme.work(role=Role.SYSTEM) as work:
+            return await reservations.object_to_request(work, command)
+
+    assert await objection() is None
+    token_id = (await of(acme, command)).token_id
+    assert token_id is not None
+    async with acme.work() as work:
+        await tokens.update(work, token_id=token_id, status=tokens.TokenStatus.BLOCKED)
+    assert await objection() == "token CARD may no longer charge: BLOCKED"
+    async with acme.work() as work:
+        await tokens.delete(work, token_id=token_id)
+    assert await objection() == "token CARD is no more"
+    acme.clock.forward(hours=1)
+    assert await objection() == "the time of the reservation is over"
 
 
 async def test_whoever_waits_sees_at_once_what_has_become_of_it(acme: Tester) -> None:

@@ -4,10 +4,11 @@ from uuid import uuid4
 
 import pytest
 
-from domain import sessions
+from domain import commands, sessions, tokens
 from domain.actor import Role
 from domain.commands import CommandKind, CommandStatus
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
+from domain.stations import Presence
 from domain.tokens import TokenStatus
 from tests.domain.sessions.charger import a_charger
 from tests.factories import a_token
@@ -47,6 +48,22 @@ async def test_a_start_is_not_ordered_where_it_cannot_succeed(acme: Tester, riva
             await sessions.request_start(work, station_id=charger.station_id, token_uid="CARD", evse_number=0)
         with pytest.raises(NotFound):
             await sessions.request_start(work, station_id=other.station_id, token_uid="CARD")
+
+
+async def test_a_start_that_has_waited_is_not_sent_for_a_card_that_was_blocked_meanwhile(acme: Tester) -> None:
+    charger, card = await a_charger(acme), await a_token(acme, "CARD")
+    async with acme.work() as work:
+        ordered = await sessions.request_start(work, station_id=charger.station_id, token_uid="CARD", queue_for_s=600)
+    assert (await commands.deliver(acme.workplace, acme.actor, ordered)).status is CommandStatus.QUEUED
+
+    async with acme.work() as work:
+        await tokens.update(work, token_id=card.id, status=TokenStatus.BLOCKED)
+    await acme.workplace.port(Presence).claim(acme.tenant_id, charger.station_id, "p/s", 600)  # type: ignore[type-abstract]
+    await commands.deliver_waiting(acme.workplace, acme.acting_as(Role.SYSTEM), station_id=charger.station_id)
+
+    async with acme.work(read_only=True) as work:
+        ended = await commands.by_id(work, ordered.id)
+    assert (ended.status, ended.error) == (CommandStatus.FAILED, "token CARD may no longer charge: BLOCKED")
 
 
 async def test_a_stop_is_ordered_by_the_transaction_of_the_session(acme: Tester) -> None:
