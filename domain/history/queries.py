@@ -8,7 +8,7 @@ from domain.actor import Actor, Permission
 from domain.errors import Invalid, LimitExceeded, NotFound
 from domain.history.resolutions import edges, zone_named
 from domain.history.resolutions import resolution as parsed
-from domain.points import HistoryStore, Track
+from domain.points import Figure, HistoryStore, Track
 from domain.work import Work, Workplace
 
 POINTS_MAX = 500
@@ -63,11 +63,18 @@ async def history(
     if bounds is None:
         timestamps, columns = _aligned(await store.raw(series, start=from_, end=to, limit=VALUES_MAX))
     else:
-        timestamps, columns = bounds[:-1], await store.means(series, edges=bounds)
+        timestamps, columns = bounds[:-1], await _means(store, series, bounds)
     return History(
         timestamps,
         [Series(point.address, point.unit, values) for point, values in zip(asked, columns, strict=True)],
     )
+
+
+async def _means(
+    store: HistoryStore, series: Sequence[int], bounds: Sequence[datetime]
+) -> list[Sequence[float | None]]:
+    found = await store.figures(series, edges=bounds, wanted=[Figure.MEAN])
+    return [figures[Figure.MEAN] for figures in found]
 
 
 def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | None) -> int:

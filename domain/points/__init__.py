@@ -22,8 +22,13 @@ from domain.points.readings import Quality as Quality
 from domain.points.readings import Reading as Reading
 from domain.points.readings import Recorded as Recorded
 from domain.points.readings import RecordError as RecordError
+from domain.points.readings import Source as Source
 from domain.points.recording import record as record
+from domain.points.store import HOLD as HOLD
+from domain.points.store import Figure as Figure
+from domain.points.store import Figures as Figures
 from domain.points.store import HistoryStore as HistoryStore
 from domain.points.store import Refused as Refused
 from domain.points.store import Row as Row
+from domain.points.store import Sample as Sample
 from domain.points.store import Track as Track

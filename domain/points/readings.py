@@ -18,10 +18,20 @@ class Quality(StrEnum):
     BAD = "BAD"
 
 
+class Source(StrEnum):
+    """How a reading came to us. What is not told by its device, here and now, is no news to a viewer."""
+
+    DEVICE = "DEVICE"
+    RESENT = "RESENT"
+    IMPORTED = "IMPORTED"
+    ENTERED = "ENTERED"
+
+
 class Reading(NamedTuple):
     """One measurement as the device gave it: its time, its unit. Numbers and booleans in `value`, the rest in `text`.
 
     Where both are set, `text` names the number (an enum). A BAD reading may have neither: the sensor is broken.
+    `version` counts deliveries of the same moment, from 1: a higher one corrects what was known before.
     """
 
     address: str
@@ -30,6 +40,8 @@ class Reading(NamedTuple):
     text: str | None = None
     quality: Quality = Quality.GOOD
     unit: str | None = None
+    source: Source = Source.DEVICE
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

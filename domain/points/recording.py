@@ -19,6 +19,7 @@ from domain.work import Work
 ADDRESS_MAX = 255
 TEXT_MAX = 10_000
 UNIT_MAX = 32
+VERSION_MAX = 2**31 - 1
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970, in some zones 1969
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -66,7 +67,7 @@ class Batch:
                 self.first_of_each[reading.address] = reading
 
     def rows(self, points: Mapping[str, Known]) -> list[Row]:
-        for index, (address, at, value, text, quality, unit) in self._readings:
+        for index, (address, at, value, text, quality, unit, source, version) in self._readings:
             point = points[address]
             if value is not None:
                 value = float(value)  # noqa: PLW2901  # booleans and whole numbers too
@@ -79,7 +80,7 @@ class Batch:
                     if unit != point.unit:
                         self.errors.append(RecordError(index, f"{address} is in {point.unit}, not in {unit}"))
                         continue
-            self._rows.append(Row(point.series, at, value, text, quality))
+            self._rows.append(Row(point.series, at, value, text, quality, source, version))
             self._sources.append((index, address, point))
         return self._rows
 
@@ -100,13 +101,13 @@ class Batch:
 
     def _live(self, position: int) -> Live:
         _, address, point = self._sources[position]
-        _, at, value, text, quality = self._rows[position]
-        return Live(address, point.owner_id, LatestReading(point.point_id, at, value, text, quality))
+        row = self._rows[position]
+        return Live(address, point.owner_id, LatestReading(point.point_id, row.at, row.value, row.text, row.quality))
 
 
 def _problem(reading: Reading) -> str | None:
     """What is wrong with a reading in itself."""
-    address, at, value, text, quality, unit = reading
+    address, at, value, text, quality, unit, _, version = reading
     if value is None and text is None and quality is not Quality.BAD:
         return "a reading has a value or a text, or is BAD"
     return (
@@ -115,6 +116,7 @@ def _problem(reading: Reading) -> str | None:
         or (None if value is None else _problem_of_value(value))
         or (None if text is None else _problem_of_text(text))
         or (None if unit is None or unit in CONVERSIONS else _problem_of_unit(unit))
+        or (None if 0 < version <= VERSION_MAX else f"a version is a number from 1 to {VERSION_MAX}, not {version}")
     )
 
 

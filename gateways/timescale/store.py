@@ -1,14 +1,15 @@
 """The history store on PostgreSQL, on connections of its own: what is written here is in nobody's transaction."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
 
-from domain.points import HistoryStore, Refused, Row, Track
+from domain.points import Figure, Figures, HistoryStore, Quality, Refused, Row, Sample, Track
 from gateways.timescale import queries
 from gateways.timescale.faults import translated
 from gateways.timescale.partitions import Partitions
@@ -18,6 +19,9 @@ WRITERS = 2  # while one waits for its commit, the other encodes
 READERS = 4
 CONNECT_S = 5.0
 COMMAND_S = 60.0
+
+_FORGET = "delete from reading where series = any($1::bigint[]) and at < $2"
+_FORGET_SUPERSEDED = "delete from reading_superseded where series = any($1::bigint[]) and at < $2"
 
 
 class TimescaleStore(HistoryStore):
@@ -62,15 +66,72 @@ class TimescaleStore(HistoryStore):
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
         return await self._writer.write(rows)
 
-    async def raw(self, series: Sequence[int], *, start: datetime, end: datetime, limit: int) -> list[Track]:
-        with translated():
-            async with self._reading.acquire(timeout=CONNECT_S) as connection:
-                return await queries.raw(connection, series, start=start, end=end, limit=limit)
+    async def raw(
+        self,
+        series: Sequence[int],
+        *,
+        start: datetime,
+        end: datetime,
+        limit: int,
+        worst: Quality = Quality.BAD,
+        as_of: datetime | None = None,
+    ) -> list[Track]:
+        async with self._asking() as connection:
+            return await queries.raw(connection, series, start=start, end=end, limit=limit, worst=worst, as_of=as_of)
 
-    async def means(self, series: Sequence[int], *, edges: Sequence[datetime]) -> list[list[float | None]]:
+    async def figures(
+        self,
+        series: Sequence[int],
+        *,
+        edges: Sequence[datetime],
+        wanted: Collection[Figure],
+        worst: Quality = Quality.UNCERTAIN,
+        as_of: datetime | None = None,
+    ) -> list[Figures]:
+        async with self._asking() as connection:
+            return await queries.figures(connection, series, edges=edges, wanted=wanted, worst=worst, as_of=as_of)
+
+    async def last_before(
+        self,
+        series: Sequence[int],
+        *,
+        at: datetime,
+        worst: Quality = Quality.UNCERTAIN,
+        as_of: datetime | None = None,
+    ) -> list[Sample | None]:
+        async with self._asking() as connection:
+            return await queries.last_before(connection, series, at=at, worst=worst, as_of=as_of)
+
+    async def rows(
+        self,
+        series: Sequence[int],
+        *,
+        start: datetime,
+        end: datetime,
+        worst: Quality = Quality.BAD,
+        as_of: datetime | None = None,
+    ) -> AsyncIterator[Sequence[Row]]:
+        async with self._asking() as connection:
+            parts = queries.rows(connection, series, start=start, end=end, worst=worst, as_of=as_of)
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+
+    async def forget(self, series: Sequence[int], *, before: datetime) -> None:
+        async with self._asking() as connection:
+            await connection.execute(_FORGET, series, before)
+            await connection.execute(_FORGET_SUPERSEDED, series, before)
+
+    async def forget_all(self, *, before: datetime) -> None:
+        async with self._asking() as connection:
+            await connection.execute("delete from reading where at < $1", before)
+            await connection.execute("delete from reading_superseded where at < $1", before)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[asyncpg.Connection]:
         with translated():
             async with self._reading.acquire(timeout=CONNECT_S) as connection:
-                return await queries.means(connection, series, edges=edges)
+                yield connection
 
 
 def _pool(url: str, size: int, **more: Any) -> asyncpg.Pool:

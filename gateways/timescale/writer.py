@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from domain.errors import Unavailable
-from domain.points import Quality, Refused, Row
+from domain.points import Quality, Refused, Row, Source
 from gateways.timescale.faults import is_of_data, is_passing
 from gateways.timescale.partitions import Partitions
 
@@ -28,20 +28,48 @@ BUFFER_ROWS = 200_000
 PAUSE_S = 0.1  # before the second try
 
 QUALITY_CODE = {Quality.GOOD: 0, Quality.UNCERTAIN: 1, Quality.BAD: 2}
+SOURCE_CODE = {Source.DEVICE: 0, Source.RESENT: 1, Source.IMPORTED: 2, Source.ENTERED: 3}
 
 STAGING = """
 create temp table if not exists reading_staging (
-    series bigint, at timestamptz, value double precision, text text, quality smallint, n integer
+    series bigint, at timestamptz, value double precision, text text, quality smallint, source smallint,
+    version integer check (version > 0), n integer
 ) on commit delete rows
 """
-_COLUMNS = ("series", "at", "value", "text", "quality", "n")
+_COLUMNS = ("series", "at", "value", "text", "quality", "source", "version", "n")
 
 # In one order everywhere, so that two transactions cannot deadlock; what is there already is not written again.
 _MERGE = """
-insert into reading (series, at, value, text, quality)
-select distinct on (series, at) series, at, value, text, quality from reading_staging order by series, at, n desc
-on conflict (series, at) do update set value = excluded.value, text = excluded.text, quality = excluded.quality
-where (reading.value, reading.text, reading.quality)
+insert into reading (series, at, value, text, quality, source, version)
+select distinct on (series, at) series, at, value, text, quality, source, version
+from reading_staging order by series, at, version desc, n desc
+on conflict (series, at) do update set value = excluded.value, text = excluded.text, quality = excluded.quality,
+    source = excluded.source, version = excluded.version, recorded_at = now()
+where excluded.version >= reading.version and (reading.value, reading.text, reading.quality, reading.version)
+    is distinct from (excluded.value, excluded.text, excluded.quality, excluded.version)
+"""
+
+# What a higher version is about to replace; and what came when a higher one was there already.
+_SUPERSEDE = """
+insert into reading_superseded (series, at, version, value, text, quality, source, recorded_at)
+select series, at, version, value, text, quality, source, recorded_at from reading
+where exists (
+    select from reading_staging staged
+    where staged.series = reading.series and staged.at = reading.at and staged.version > reading.version
+)
+order by series, at for update
+on conflict do nothing
+"""
+_SUPERSEDED = """
+insert into reading_superseded (series, at, version, value, text, quality, source, recorded_at)
+select distinct on (staged.series, staged.at, staged.version) staged.series, staged.at, staged.version,
+    staged.value, staged.text, staged.quality, staged.source, now()
+from reading_staging staged
+join reading on reading.series = staged.series and reading.at = staged.at and reading.version > staged.version
+order by staged.series, staged.at, staged.version, staged.n desc
+on conflict (series, at, version) do update set value = excluded.value, text = excluded.text,
+    quality = excluded.quality, source = excluded.source, recorded_at = excluded.recorded_at
+where (reading_superseded.value, reading_superseded.text, reading_superseded.quality)
     is distinct from (excluded.value, excluded.text, excluded.quality)
 """
 
@@ -179,15 +207,20 @@ class Writer:
 
     async def _flush(self, rows: Sequence[Row]) -> None:
         records = [
-            (series, at, value, text, QUALITY_CODE[quality], n)
-            for n, (series, at, value, text, quality) in enumerate(rows)
+            (series, at, value, text, QUALITY_CODE[quality], SOURCE_CODE[source], version, n)
+            for n, (series, at, value, text, quality, source, version) in enumerate(rows)
         ]
+        corrects = any(row.version > 1 for row in rows)
         async with self._pool.acquire() as connection:
             await self._partitions.ensure(connection, _months(rows))
             started = perf_counter()
             async with connection.transaction():
                 await connection.copy_records_to_table("reading_staging", records=records, columns=_COLUMNS)
-                await connection.execute(_MERGE)
+                if corrects:
+                    await connection.execute(_SUPERSEDE)
+                merged = await connection.execute(_MERGE)
+                if int(merged.rpartition(" ")[2]) < len(rows):  # a row given twice, or one of a lower version
+                    await connection.execute(_SUPERSEDED)
             FLUSHES.observe(perf_counter() - started)
 
 

@@ -11,6 +11,7 @@ OPEN = {
     "alembic_version": "the structure's own version",
     "reading": "COPY is refused under row-level security; reached through point alone",
     "reading_default": "a partition of reading",
+    "reading_superseded": "as reading",
     "pgqueuer": "the outbox; each job carries its tenant",
     "pgqueuer_log": "the outbox's log",
     "pgqueuer_statistics": "the outbox's figures",

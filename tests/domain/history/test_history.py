@@ -48,9 +48,9 @@ class Watched(TimescaleStore):
         self.waiting.append(self._engine.pool.status())
         return await self._store.raw(*args, **how)
 
-    async def means(self, *args: Any, **how: Any) -> Any:
+    async def figures(self, *args: Any, **how: Any) -> Any:
         self.waiting.append(self._engine.pool.status())
-        return await self._store.means(*args, **how)
+        return await self._store.figures(*args, **how)
 
 
 @pytest.mark.parametrize("how", [{}, {"resolution": "PT1H"}])

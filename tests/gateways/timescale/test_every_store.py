@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.points import HistoryStore, Quality, Row, Track
+from domain.points import Figure, HistoryStore, Quality, Row, Sample, Source, Track
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +28,10 @@ def row(
 
 async def ever(store: HistoryStore, series: list[int]) -> list[Track]:
     return await store.raw(series, start=EARLY, end=LATE, limit=1_000_000)
+
+
+async def means(store: HistoryStore, series: list[int], *, edges: list[datetime]) -> list[list[float | None]]:
+    return [list(found[Figure.MEAN]) for found in await store.figures(series, edges=edges, wanted=[Figure.MEAN])]
 
 
 async def test_what_was_written_is_read_in_the_order_of_time(store: HistoryStore, series: Iterator[int]) -> None:
@@ -49,7 +53,7 @@ async def test_a_period_includes_its_start_and_not_its_end(store: HistoryStore, 
     await store.write([row(one, NOON + n * SECOND, n) for n in range(-1, 4)])
 
     assert await store.raw([one], start=NOON, end=NOON + 2 * SECOND, limit=10) == [Track([NOON, NOON + SECOND], [0, 1])]
-    assert await store.means([one], edges=[NOON, NOON + SECOND, NOON + 2 * SECOND]) == [[0, 1]]
+    assert await means(store, [one], edges=[NOON, NOON + SECOND, NOON + 2 * SECOND]) == [[0, 1]]
 
 
 async def test_microseconds_and_zones_are_exact(store: HistoryStore, series: Iterator[int]) -> None:
@@ -90,7 +94,7 @@ async def test_texts_are_taken_and_are_no_numbers(store: HistoryStore, series: I
     assert await store.write([row(one, NOON, None, text=text), row(one, NOON + SECOND, 4, text="Charging")]) == []
 
     assert await ever(store, [one]) == [Track([NOON + SECOND], [4])]
-    assert await store.means([one], edges=[NOON, NOON + HOUR]) == [[4]]
+    assert await means(store, [one], edges=[NOON, NOON + HOUR]) == [[4]]
 
 
 async def test_what_a_device_calls_bad_is_shown_raw_and_moves_no_mean(
@@ -107,7 +111,7 @@ async def test_what_a_device_calls_bad_is_shown_raw_and_moves_no_mean(
     )
 
     assert (await ever(store, [one]))[0].values == [10, 20, 9_999, 9_999]
-    assert await store.means([one], edges=[NOON, NOON + HOUR, NOON + 2 * HOUR]) == [[15, None]]
+    assert await means(store, [one], edges=[NOON, NOON + HOUR, NOON + 2 * HOUR]) == [[15, None]]
 
 
 async def test_a_bucket_without_readings_has_no_mean(store: HistoryStore, series: Iterator[int]) -> None:
@@ -115,7 +119,7 @@ async def test_a_bucket_without_readings_has_no_mean(store: HistoryStore, series
     await store.write([row(one, NOON, 1), row(one, NOON + 3 * HOUR, 2)])
 
     edges = [NOON + n * HOUR for n in range(-1, 5)]
-    assert await store.means([silent, one, silent], edges=edges) == [[None] * 5, [None, 1, None, None, 2], [None] * 5]
+    assert await means(store, [silent, one, silent], edges=edges) == [[None] * 5, [None, 1, None, None, 2], [None] * 5]
 
 
 async def test_buckets_are_as_long_as_their_edges_say(store: HistoryStore, series: Iterator[int]) -> None:
@@ -123,7 +127,7 @@ async def test_buckets_are_as_long_as_their_edges_say(store: HistoryStore, serie
     await store.write([row(one, NOON + n * SECOND, n) for n in range(100)])
 
     edges = [NOON + n * SECOND for n in (0, 1, 10, 97, 500)]
-    assert await store.means([one], edges=edges) == [[0, 5, 53, 98]]
+    assert await means(store, [one], edges=edges) == [[0, 5, 53, 98]]
 
 
 async def test_large_values_have_a_mean(store: HistoryStore, series: Iterator[int]) -> None:
@@ -131,7 +135,7 @@ async def test_large_values_have_a_mean(store: HistoryStore, series: Iterator[in
     one = next(series)
     await store.write([row(one, NOON, 1e200), row(one, NOON + SECOND, 3e200)])
 
-    assert await store.means([one], edges=[NOON, NOON + HOUR]) == [[2e200]]
+    assert await means(store, [one], edges=[NOON, NOON + HOUR]) == [[2e200]]
 
 
 async def test_reading_stops_soon_after_the_limit(store: HistoryStore, series: Iterator[int]) -> None:
@@ -160,7 +164,7 @@ async def test_readings_stand_in_their_months_from_1970_to_the_far_future(
 
     assert await ever(store, [one]) == [Track(moments, list(range(7)))]
     january = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
-    assert await store.means([one], edges=january) == [[3, 4]]
+    assert await means(store, [one], edges=january) == [[3, 4]]
 
 
 async def test_a_hundred_thousand_rows_over_two_months(store: HistoryStore, series: Iterator[int]) -> None:
@@ -208,4 +212,99 @@ async def test_means_are_those_of_plain_arithmetic(
             if number == n and edges[0] <= at < edges[-1] and value is not None and quality is not Quality.BAD:
                 buckets[bisect_right(edges, at) - 1].append(value)
         expected.append([fsum(bucket) / len(bucket) if bucket else None for bucket in buckets])
-    assert await store.means(numbers, edges=edges) == expected
+    assert await means(store, numbers, edges=edges) == expected
+
+
+async def test_the_figures_of_a_bucket_are_those_of_its_numbers(store: HistoryStore, series: Iterator[int]) -> None:
+    one = next(series)
+    written = [(0, 4.0), (10, 1.0), (20, 9.0), (30, 6.0), (7_200, 5.0)]
+    await store.write([row(one, NOON + seconds * SECOND, value) for seconds, value in written])
+
+    (found,) = await store.figures(
+        [one], edges=[NOON, NOON + HOUR, NOON + 2 * HOUR, NOON + 3 * HOUR], wanted=list(Figure)
+    )
+
+    at = [NOON + seconds * SECOND for seconds, _ in written]
+    assert {name: list(column) for name, column in found.items()} == {
+        Figure.COUNT: [4, 0, 1],
+        Figure.SUM: [20, None, 5],
+        Figure.MEAN: [5, None, 5],
+        Figure.MIN: [1, None, 5],
+        Figure.MAX: [9, None, 5],
+        Figure.FIRST: [4, None, 5],
+        Figure.FIRST_AT: [at[0], None, at[4]],
+        Figure.LAST: [6, None, 5],
+        Figure.LAST_AT: [at[3], None, at[4]],
+        Figure.AREA: [10 * (4 + 1 + 9), None, 0],
+        Figure.DROPS: [2, None, 0],
+    }
+
+
+async def test_a_value_stands_for_an_hour_at_most(store: HistoryStore, series: Iterator[int]) -> None:
+    one = next(series)
+    await store.write([row(one, NOON, 2), row(one, NOON + 10 * HOUR, 0)])
+
+    (found,) = await store.figures([one], edges=[NOON, NOON + 24 * HOUR], wanted=[Figure.AREA])
+
+    assert found[Figure.AREA] == [2 * HOUR.total_seconds()]
+
+
+async def test_a_higher_version_corrects_and_a_lower_one_comes_too_late(
+    store: HistoryStore, series: Iterator[int]
+) -> None:
+    one = next(series)
+    await store.write([row(one, NOON, 1)._replace(version=2)])
+    await store.write([row(one, NOON, 7)])
+    assert await ever(store, [one]) == [Track([NOON], [1])]
+
+    await store.write([row(one, NOON, 3)._replace(version=3), row(one, NOON, 2)._replace(version=2)])
+    assert await ever(store, [one]) == [Track([NOON], [3])]
+
+
+async def test_what_was_known_at_a_moment_can_be_asked_for(store: HistoryStore, series: Iterator[int]) -> None:
+    one = next(series)
+    before = datetime.now(UTC) - SECOND
+    await store.write([row(one, NOON, 1), row(one, NOON + HOUR, 5)])
+    between = datetime.now(UTC)
+    await store.write([row(one, NOON, 2)._replace(version=2)])
+
+    async def known(as_of: datetime) -> list[Track]:
+        return await store.raw([one], start=EARLY, end=LATE, limit=10, as_of=as_of)
+
+    assert await known(before) == [Track([], [])]
+    assert await known(between) == [Track([NOON, NOON + HOUR], [1, 5])]
+    assert await known(datetime.now(UTC)) == [Track([NOON, NOON + HOUR], [2, 5])]
+    assert await store.last_before([one], at=NOON + HOUR, as_of=between) == [Sample(NOON, 1)]
+    (found,) = await store.figures([one], edges=[NOON, NOON + HOUR], wanted=[Figure.MEAN], as_of=between)
+    assert found == {Figure.MEAN: [1]}
+
+
+async def test_the_last_number_before_a_moment_is_found_however_old_it_is(
+    store: HistoryStore, series: Iterator[int]
+) -> None:
+    one, silent = next(series), next(series)
+    await store.write(
+        [
+            row(one, NOON, 1),
+            row(one, NOON + HOUR, None, text="offline"),
+            row(one, NOON + HOUR + SECOND, 9, quality=Quality.BAD),
+            row(one, NOON + 900 * 24 * HOUR, 2),
+        ]
+    )
+
+    assert await store.last_before([silent, one], at=NOON + 900 * 24 * HOUR) == [None, Sample(NOON, 1)]
+    assert await store.last_before([one], at=NOON) == [None]
+
+
+async def test_every_reading_comes_out_as_it_went_in(store: HistoryStore, series: Iterator[int]) -> None:
+    one, other = next(series), next(series)
+    written = [
+        row(one, NOON, 1),
+        row(one, NOON + SECOND, None, text="Charging", quality=Quality.UNCERTAIN)._replace(source=Source.IMPORTED),
+        row(other, NOON - HOUR, 3)._replace(source=Source.ENTERED, version=4),
+    ]
+    await store.write(written)
+
+    parts = [part async for part in store.rows([one, other], start=NOON - HOUR, end=NOON + HOUR)]
+
+    assert [found for part in parts for found in part] == written

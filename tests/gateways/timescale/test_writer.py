@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from domain.errors import Unavailable
-from domain.points import Quality, Refused, Row
+from domain.points import Figure, Quality, Refused, Row
 from gateways.timescale import TimescaleStore
 from tests.gateways.timescale.waiting import until
 from voltgraph.database import plain_url
@@ -283,7 +283,7 @@ async def test_without_a_database_everything_is_unavailable(series: Iterator[int
         for ask in (
             store.write(rows(1, 1)),
             store.raw([1], start=NOON, end=NOON + SECOND, limit=1),
-            store.means([1], edges=[NOON, NOON + SECOND]),
+            store.figures([1], edges=[NOON, NOON + SECOND], wanted=[Figure.MEAN]),
         ):
             with pytest.raises(Unavailable):
                 await ask
