@@ -45,6 +45,7 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
 # What no event tells of, looked after for every tenant now and then.
 SWEEPS: list[Sweep] = [
     commands.expire_overdue,
+    commands.retake_lost,
     commands.wake_waiting,
     stations.forget_lost,
     sessions.interrupt_forgotten,

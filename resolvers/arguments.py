@@ -11,8 +11,8 @@ from domain.errors import Invalid
 QueueFor = Annotated[
     int | None,
     strawberry.argument(
-        description="Seconds for which the order waits for a station that is not there (QUEUED), at most 604800; null: "
-        "it does not wait."
+        description="Seconds for which the order waits for a station that is not there (QUEUED), at most 604800 where "
+        "the server is not set otherwise; null: it does not wait."
     ),
 ]
 

@@ -14,19 +14,24 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.commands import CommandStatus
 from voltgraph.relay import Backlog, backlog
 from voltgraph.wiring import House
 
 _PATIENCE_S = 3.0
+_UNFINISHED = (CommandStatus.QUEUED, CommandStatus.SENT)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, of no use here
 
 RELAY_WAITING = Gauge("voltgraph_relay_waiting_jobs", "Jobs that are due and not done", multiprocess_mode="mostrecent")
 RELAY_LAG = Gauge("voltgraph_relay_lag_seconds", "How long the oldest due job waits", multiprocess_mode="mostrecent")
 RELAY_HELD = Gauge("voltgraph_relay_held_jobs", "Jobs that kept failing", multiprocess_mode="mostrecent")
+COMMANDS = Gauge("voltgraph_commands", "Orders that have not ended", ["status"], multiprocess_mode="mostrecent")
 
 
 async def metrics(request: Request) -> Response:
@@ -37,6 +42,8 @@ async def metrics(request: Request) -> Response:
     RELAY_WAITING.set(waiting.jobs)
     RELAY_LAG.set(waiting.lag_s)
     RELAY_HELD.set(waiting.held)
+    for status, orders in (await _orders(house)).items():
+        COMMANDS.labels(status.lower()).set(orders)
     return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -46,6 +53,20 @@ async def _backlog(house: House) -> Backlog:
         return await asyncio.wait_for(backlog(house.workplace.engine), _PATIENCE_S)
     except Exception:
         return Backlog(jobs=math.nan, lag_s=math.nan, held=math.nan)
+
+
+async def _orders(house: House) -> dict[str, float]:
+    try:
+        return await asyncio.wait_for(unfinished_commands(house.workplace.engine), _PATIENCE_S)
+    except Exception:
+        return dict.fromkeys(_UNFINISHED, math.nan)
+
+
+async def unfinished_commands(engine: AsyncEngine) -> dict[str, float]:
+    """Of all tenants together."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(text("select status, orders from commands_unfinished()"))).all()
+    return {**dict.fromkeys(_UNFINISHED, 0.0), **{row.status: float(row.orders) for row in rows}}
 
 
 def _may_read(request: Request, house: House) -> bool:

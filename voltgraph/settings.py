@@ -71,6 +71,11 @@ class Settings(BaseSettings):
 
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     command_deadline_s: float = Field(default=30.0, gt=0)
+    command_queue_days: float = Field(default=7.0, gt=0, le=365)
+    command_queue_max: int = Field(default=100, gt=0)
+    command_attempts: int = Field(default=10, gt=0)
+    command_retry_s: float = Field(default=5.0, gt=0)
+    command_retry_max_s: float = Field(default=600.0, gt=0)
     heartbeat_interval_s: int = Field(default=60, gt=0)
     authorization_cache_s: float = Field(default=0.0, ge=0)
     authorization_clear_caches: bool = False

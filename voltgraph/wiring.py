@@ -180,7 +180,7 @@ class House:
                     SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
                     StationLogRules: log_rules,
                     Vendors: Vendors(),  # no vendor's plug-in is there yet
-                    CommandRules: CommandRules(deadline_s=settings.command_deadline_s),
+                    CommandRules: _command_rules(settings),
                     Objections: Objections(OBJECTIONS),
                     AuthorizationRules: _authorization_rules(settings),
                     RoamingAuthority: PatientAuthority(
@@ -248,6 +248,17 @@ def _limits(settings: Settings) -> Limits:
         handshakes_at_once=settings.station_handshakes,
         handshakes_waiting=settings.station_handshakes_waiting,
         heartbeat_interval_s=max(Limits().heartbeat_interval_s, settings.heartbeat_interval_s),
+    )
+
+
+def _command_rules(settings: Settings) -> CommandRules:
+    return CommandRules(
+        deadline_s=settings.command_deadline_s,
+        queue_for_max_s=round(settings.command_queue_days * 86_400),
+        queue_max=settings.command_queue_max,
+        attempts_max=settings.command_attempts,
+        retry_s=settings.command_retry_s,
+        retry_max_s=settings.command_retry_max_s,
     )
 
 

@@ -60,7 +60,8 @@ class Command(Record, table=True):
     """An order to a station and what became of it. When it has ended, `arguments` no longer hold a password.
 
     With `expires_at` it waits until then for a station that is not there. `attempts` counts how often the station may
-    have heard it; `next_attempt_at` is when it is due again, None as soon as the station is there.
+    have heard it; `next_attempt_at` is when it is due again, None as soon as the station is there; `holder` is the
+    connection that it went out on.
     """
 
     station_id: UUID
@@ -78,6 +79,7 @@ class Command(Record, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     completed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     remote_start_number: int | None = None
+    holder: str | None = None
 
     @property
     def waits(self) -> bool:

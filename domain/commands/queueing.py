@@ -28,6 +28,7 @@ _WOKEN_AT_ONCE = 1_000
 
 _NEVER = "the station was not there in time: it never was delivered"
 _NOBODY = "nobody waited for the answer any more"
+_LOST = "the connection was lost before the station answered"
 
 
 async def hold_place(work: Work, command: Command, queue_for_s: float) -> None:
@@ -53,12 +54,13 @@ async def take(work: Work, *, station_id: UUID, only: UUID | None = None) -> Com
         station = await work.get(Station, station_id, lock=True)
     except NotFound:
         return None
-    if not await _ready(work, station) or await _is_busy(work, station_id):
+    holder = await _holder(work, station)
+    if holder is None or await _is_busy(work, station_id):
         return None
     while (command := await _next(work, station)) is not None and only in (None, command.id):
         objection = await objection_to(work, command)
         if objection is None:
-            return _sent(work, command)
+            return _sent(work, command, holder)
         end(work, command, _forbidden(command, objection))
     return None
 
@@ -98,6 +100,30 @@ async def expire_overdue(work: Work) -> Sequence[Command]:
     return overdue
 
 
+async def retake_lost(work: Work) -> Sequence[Command]:
+    """Orders that were on their way when their process died, as soon as their stations are back: the connection that
+    they went out on is no more, and whoever survived it has written down the end by now."""
+    work.require(Permission.CONTROL)
+    query = (
+        select(Command)
+        .join(Station, col(Station.id) == Command.station_id)
+        .where(
+            Command.status == CommandStatus.SENT,
+            _waits(),
+            col(Station.connected_at) > Command.sent_at,
+            col(Station.connected_at) <= work.now - _GRACE,
+        )
+    )
+    lost = []
+    for command in (await work.session.exec(query.with_for_update(skip_locked=True, of=Command))).all():
+        holder = await _presence(work).holder(work.tenant_id, command.station_id)
+        if holder not in (None, command.holder):
+            _miss(work, command, Outcome(CommandStatus.TIMEOUT, None, _LOST, Miss.UNANSWERED))
+            command.next_attempt_at = None  # there is nothing to wait for
+            lost.append(command)
+    return lost
+
+
 async def wake(work: Work, booted: StationBooted) -> None:
     """What waits for a station that has booted goes out."""
     work.require(Permission.CONTROL)
@@ -124,8 +150,9 @@ async def _next(work: Work, station: Station) -> Command | None:
     return (await work.session.exec(due.with_for_update(skip_locked=True))).first()
 
 
-def _sent(work: Work, command: Command) -> Command:
+def _sent(work: Work, command: Command, holder: str) -> Command:
     command.status, command.sent_at, command.attempts = CommandStatus.SENT, work.now, command.attempts + 1
+    command.holder = holder
     command.next_attempt_at = command.error = None
     command.deadline_at = work.now + timedelta(seconds=work.port(CommandRules).deadline_s)
     tell(work, command)
@@ -144,19 +171,19 @@ def _due(work: Work) -> tuple[Any, ...]:
     )
 
 
-async def _ready(work: Work, station: Station) -> bool:
-    """Whether it is there, is ours, and has booted or does not seem to want to."""
+async def _holder(work: Work, station: Station) -> str | None:
+    """Who has the station's socket, where it is there, is ours, and has booted or does not seem to want to."""
     if station.registration is Registration.REJECTED:
-        return False
+        return None
     came = station.connected_at
     if came is not None and (station.booted_at is None or station.booted_at < came):
         grace = timedelta(seconds=work.port(CommandRules).boot_grace_s)
         if work.now < came + grace:
-            return False
+            return None
     try:
-        return await _presence(work).holder(work.tenant_id, station.id) is not None
+        return await _presence(work).holder(work.tenant_id, station.id)
     except Unavailable:
-        return False
+        return None
 
 
 async def _is_busy(work: Work, station_id: UUID) -> bool:

@@ -110,6 +110,7 @@ async def test_functions_that_run_as_the_owner_have_a_fixed_search_path(workplac
         "tenant_by_slug",
         "tenant_ids",
         "credential_by_hash",
+        "commands_unfinished",
         "ensure_reading_partition",
         "ensure_station_log_partition",
         "drop_station_log_partitions",

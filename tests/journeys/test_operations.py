@@ -89,6 +89,7 @@ async def test_metrics_count_what_happens(server: Server, base: str, operator: O
     names = {name.partition(" ")[0] for name in during}
     assert names >= {
         "voltgraph_ocpp_handle_seconds_count",
+        "voltgraph_commands",
         "voltgraph_relay_waiting_jobs",
         "voltgraph_relay_lag_seconds",
         "voltgraph_relay_held_jobs",

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 import orjson
 import pytest
 from prometheus_client import REGISTRY
@@ -26,13 +27,15 @@ from domain.reactions import Later
 from domain.sessions import SessionStatus
 from domain.stations import StationRegistered
 from domain.work import Work, Workplace
+from tests.domain.commands.test_queueing import a_waiting
 from tests.domain.sessions.charger import a_charger, minute
 from tests.factories import a_station
 from tests.journeys.servers import command
 from tests.tester import Tester
 from voltgraph import relay as relays
+from voltgraph.database import plain_url
 from voltgraph.health import detailed
-from voltgraph.metrics import metrics
+from voltgraph.metrics import metrics, unfinished_commands
 from voltgraph.relay import Relay
 from voltgraph.settings import Settings
 
@@ -457,10 +460,32 @@ async def test_metrics_are_told_without_a_database_too(acme: Tester, monkeypatch
         raise Unavailable("the database is not reachable")
 
     monkeypatch.setattr("voltgraph.metrics.backlog", gone)
+    monkeypatch.setattr("voltgraph.metrics.unfinished_commands", gone)
     answer = await metrics(asked(acme, "/metrics"))
 
     assert answer.status_code == 200
     assert b"voltgraph_relay_lag_seconds NaN" in bytes(answer.body)
+    assert b'voltgraph_commands{status="queued"} NaN' in bytes(answer.body)
+
+
+async def test_metrics_count_the_orders_of_all_tenants_that_have_not_ended(
+    acme: Tester, rival: Tester, settings: Settings
+) -> None:
+    for tester in (acme, rival):
+        await a_waiting(tester, await a_station(tester))
+
+    assert (await unfinished_commands(acme.workplace.engine))["QUEUED"] >= 2
+    assert settings.database_owner_url is not None
+    owner = await asyncpg.connect(plain_url(settings.database_owner_url))
+    try:  # in one look, for others of this database have orders too
+        counted, there = await owner.fetchrow(
+            "select (select array_agg((status, orders) order by status) from commands_unfinished())::text, "
+            "(select array_agg((status, n) order by status) from "
+            "(select status, count(*) as n from command where completed_at is null group by status) as s)::text"
+        )
+    finally:
+        await owner.close()
+    assert counted == there
 
 
 # --- sweeps ----------------------------------------------------------------------------------------------------------

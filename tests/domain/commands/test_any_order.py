@@ -219,7 +219,7 @@ class Life:
         self.tester.clock.forward(seconds=seconds)
 
     async def sweep(self) -> None:
-        for look_after in (commands.expire_overdue, commands.wake_waiting):
+        for look_after in (commands.expire_overdue, commands.retake_lost, commands.wake_waiting):
             async with self.workplace.open_work(self.system) as work:
                 await look_after(work)
 

@@ -45,8 +45,8 @@ def beside(tester: Tester, line: StationLink, objections: Objections = NONE) -> 
     return workplace
 
 
-async def come(tester: Tester, station: stations.Station, *, boots: bool = True) -> None:
-    await tester.workplace.port(Presence).claim(tester.tenant_id, station.id, "p/s", 600)  # type: ignore[type-abstract]
+async def come(tester: Tester, station: stations.Station, *, boots: bool = True, holder: str = "p/s") -> None:
+    await tester.workplace.port(Presence).claim(tester.tenant_id, station.id, holder, 600)  # type: ignore[type-abstract]
     async with tester.work(role=Role.SYSTEM) as work:
         await stations.connected(work, station_ids=[station.id], ocpp_version="ocpp1.6")
     if boots:
@@ -83,6 +83,7 @@ async def delivered(tester: Tester, station: stations.Station, line: Station) ->
 async def swept(tester: Tester, line: StationLink | None = None) -> None:
     async with beside(tester, line or answering(ACCEPTED)).open_work(tester.acting_as(Role.SYSTEM)) as work:
         await commands.expire_overdue(work)
+        await commands.retake_lost(work)
         await commands.wake_waiting(work)
 
 
@@ -335,6 +336,44 @@ async def test_what_was_on_its_way_when_the_server_died_is_looked_after(
     async with beside(acme, answering(ACCEPTED)).open_work(acme.actor) as work:
         late = await missed(work, command_id=command.id, attempt=lost.attempts, outcome=LOST)
     assert late == looked_after, "who comes back late changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("GET_CONFIGURATION", CommandStatus.QUEUED), ("RESET", CommandStatus.TIMEOUT)]
+)
+async def test_it_is_looked_after_before_its_deadline_where_the_station_has_come_back(
+    acme: Tester, kind: str, status: CommandStatus
+) -> None:
+    station, line = await a_station(acme), answering(ACCEPTED)
+    command = await a_waiting(acme, station, CommandKind(kind))
+    acme.clock.forward(seconds=0)
+    await come(acme, station)
+    assert await taken(acme, station) is not None
+
+    acme.clock.forward(seconds=1)
+    await come(acme, station, holder="q/s")
+    await swept(acme, line)
+    assert (await read(acme, command)).status is CommandStatus.SENT, "whoever lost it may be writing down the end"
+    acme.clock.forward(seconds=5)
+    await swept(acme, line)
+
+    assert (await read(acme, command)).status is status
+    assert line.woken == ([station.id] if status is CommandStatus.QUEUED else [])
+
+
+async def test_it_is_left_alone_where_its_connection_is_still_there(acme: Tester) -> None:
+    station = await a_station(acme)
+    command = await a_waiting(acme, station)
+    acme.clock.forward(seconds=0)
+    await come(acme, station)
+    assert await taken(acme, station) is not None
+
+    acme.clock.forward(seconds=1)
+    await come(acme, station)  # said twice, as after a loss of Redis
+    acme.clock.forward(seconds=5)
+    await swept(acme)
+
+    assert (await read(acme, command)).status is CommandStatus.SENT
 
 
 async def test_a_caller_who_was_asleep_does_not_send_what_is_over(acme: Tester) -> None:
