@@ -59,6 +59,7 @@ class Figure(StrEnum):
     LAST = "LAST"
     LAST_AT = "LAST_AT"
     AREA = "AREA"  # value times seconds from FIRST_AT to LAST_AT; each value stands until the next, at most for HOLD
+    COVERED = "COVERED"  # the seconds that AREA counts: without what is more than HOLD after a value
     DROPS = "DROPS"  # how often a number was less than the one before it: a register that was reset, or corrected
 
 

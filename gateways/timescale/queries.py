@@ -54,6 +54,7 @@ from (
 ) buckets
 group by series
 """
+_STANDS_S = f"least(extract(epoch from next_at - at), {HOLD.total_seconds()})::double precision"
 _FIGURES = {
     Figure.COUNT: "count(*)",
     Figure.SUM: "sum(value)",
@@ -64,8 +65,8 @@ _FIGURES = {
     Figure.FIRST_AT: "min(at)",
     Figure.LAST: "max(value) filter (where nth_last = 1)",
     Figure.LAST_AT: "max(at)",
-    Figure.AREA: f"coalesce(sum(value * least(extract(epoch from next_at - at), {HOLD.total_seconds()})"
-    "::double precision) filter (where next_at is not null), 0)",
+    Figure.AREA: f"coalesce(sum(value * {_STANDS_S}) filter (where next_at is not null), 0)",
+    Figure.COVERED: f"coalesce(sum({_STANDS_S}) filter (where next_at is not null), 0)",
     Figure.DROPS: "count(*) filter (where value < before)",
 }
 

@@ -236,6 +236,7 @@ async def test_the_figures_of_a_bucket_are_those_of_its_numbers(store: HistorySt
         Figure.LAST: [6, None, 5],
         Figure.LAST_AT: [at[3], None, at[4]],
         Figure.AREA: [10 * (4 + 1 + 9), None, 0],
+        Figure.COVERED: [30, None, 0],
         Figure.DROPS: [2, None, 0],
     }
 
@@ -244,9 +245,9 @@ async def test_a_value_stands_for_an_hour_at_most(store: HistoryStore, series: I
     one = next(series)
     await store.write([row(one, NOON, 2), row(one, NOON + 10 * HOUR, 0)])
 
-    (found,) = await store.figures([one], edges=[NOON, NOON + 24 * HOUR], wanted=[Figure.AREA])
+    (found,) = await store.figures([one], edges=[NOON, NOON + 24 * HOUR], wanted=[Figure.AREA, Figure.COVERED])
 
-    assert found[Figure.AREA] == [2 * HOUR.total_seconds()]
+    assert found == {Figure.AREA: [2 * HOUR.total_seconds()], Figure.COVERED: [HOUR.total_seconds()]}
 
 
 async def test_a_higher_version_corrects_and_a_lower_one_comes_too_late(
