@@ -1,20 +1,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-from domain import points, tenants
 from domain.actor import Actor, Permission
-from domain.errors import Invalid, LimitExceeded, NotFound
-from domain.history.resolutions import edges, zone_named
-from domain.history.resolutions import resolution as parsed
-from domain.points import Figure, HistoryStore, Track
-from domain.work import Work, Workplace
+from domain.history import questions
+from domain.history.columns import Buckets, Column, Function, columns, last_before, tracks
+from domain.history.filling import Fill, filled
+from domain.history.thinning import Downsampling, check_rows, thinned
+from domain.points import HistoryStore, Quality, Track
+from domain.work import Workplace
 
-POINTS_MAX = 500
-VALUES_MAX = 200_000  # in one answer: it is built and encoded at once, and nobody looks at more
-EARLIEST = datetime(1800, 1, 1, tzinfo=UTC)
-LATEST = datetime(2400, 1, 1, tzinfo=UTC)
+_GAUGES = {Function.MEAN, Function.TIME_WEIGHTED_MEAN, Function.MIN, Function.MAX, Function.FIRST, Function.LAST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class Series:
 
     address: str
     unit: str | None
-    values: Sequence[float | None]
+    values: Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,90 +37,71 @@ async def history(
     to: datetime,
     resolution: str | None = None,
     timezone: str | None = None,
+    function: Function = Function.MEAN,
+    fill: Fill = Fill.NONE,
+    quality: Quality | None = None,
+    as_of: datetime | None = None,
+    max_points: int | None = None,
+    downsampling: Downsampling = Downsampling.MIN_MAX,
 ) -> History:
-    """The numbers of points in [from_, to): raw, or the mean of each bucket of `resolution`, named by its start.
+    """The numbers of points in [from_, to): raw, or what each bucket of `resolution` comes to, named by its start.
 
-    Without a resolution every time at which one of the points was read, whatever its quality. With one, all buckets of
-    the period, in local time of `timezone` (the tenant's); the first and the last are cut to the period, and BAD
-    readings count for nothing. Texts have no place in a column of numbers: `latest_of` shows them.
+    Without a resolution every time at which one of the points was read. With one, all buckets of the period, in local
+    time of `timezone` (the tenant's); the first and the last are cut to the period. `quality` is the worst that counts:
+    BAD for raw values, UNCERTAIN for buckets. With `as_of`, what was known by then. With `max_points`, at most so many
+    rows, chosen by `downsampling`. Texts have no place in a column of numbers: `latest_of` shows them.
 
     The store is asked when the Work is over: no connection to the database waits for a year of values.
     """
     async with workplace.open_work(actor, read_only=True) as work:
         work.require(Permission.VIEW)
-        asked = await _asked(work, addresses)
-        _check_period(from_, to)
-        bounds = None
+        asked = await questions.asked(work, addresses)
+        questions.check_period(from_, to)
+        check_rows(max_points, columns=len(asked))
+        now = questions.known_until(as_of, work.now)
+        edges = None
         if resolution is not None:
-            limit = VALUES_MAX // len(asked)
-            bounds = edges(from_, to, parsed(resolution), await _zone(work, timezone), limit=limit)
-    series = [point.series for point in asked]
+            edges = await questions.edges(
+                work, from_=from_, to=to, resolution=resolution, timezone=timezone, columns=len(asked)
+            )
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
-    if bounds is None:
-        timestamps, columns = _aligned(await store.raw(series, start=from_, end=to, limit=VALUES_MAX))
+    worst = quality or (Quality.BAD if edges is None else Quality.UNCERTAIN)
+    timestamps: Sequence[datetime]
+    if edges is None:
+        read = await tracks(store, asked, start=from_, end=to, limit=questions.VALUES_MAX, worst=worst, as_of=as_of)
+        timestamps, found = _aligned(read)
     else:
-        timestamps, columns = bounds[:-1], await _means(store, series, bounds)
+        timestamps, found = edges[:-1], await columns(store, asked, Buckets(edges, function, worst, as_of, now))
+    if fill is not Fill.NONE:
+        before: Sequence[float | None] = [None] * len(asked)
+        if fill is Fill.PREVIOUS and (edges is None or function in _GAUGES):
+            samples = await last_before(store, asked, at=from_, worst=worst, as_of=as_of)
+            before = [None if sample is None else sample.value for sample in samples]
+        found = [filled(column, timestamps, fill, last, now) for column, last in zip(found, before, strict=True)]
+    if max_points is not None:
+        timestamps, found = thinned(timestamps, found, downsampling, rows=max_points, gaps=edges is not None)
+    counted = edges is not None and function is Function.COUNT
     return History(
         timestamps,
-        [Series(point.address, point.unit, values) for point, values in zip(asked, columns, strict=True)],
+        [
+            Series(point.address, None if counted else point.unit, values)
+            for point, values in zip(asked, found, strict=True)
+        ],
     )
 
 
-async def _means(
-    store: HistoryStore, series: Sequence[int], bounds: Sequence[datetime]
-) -> list[Sequence[float | None]]:
-    found = await store.figures(series, edges=bounds, wanted=[Figure.MEAN])
-    return [figures[Figure.MEAN] for figures in found]
-
-
-def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | None) -> int:
-    """How many values an answer may have: raw, a device may measure every second."""
-    each_s = 1 if resolution is None else parsed(resolution).shortest_s
-    rows = max(int((to - from_).total_seconds() / each_s), 0) + 2  # the first and the last may be cut
-    return min(points * rows, VALUES_MAX)
-
-
-async def _asked(work: Work, addresses: Sequence[str]) -> list[points.Point]:
-    """In the order of the question."""
-    if not 1 <= len(addresses) <= POINTS_MAX:
-        raise Invalid(f"ask for 1 to {POINTS_MAX} points, not {len(addresses)}", field="points")
-    found = await points.by_addresses(work, addresses)
-    for address in addresses:
-        if address not in found:
-            raise NotFound(f"point {address} does not exist", address=address)
-    return [found[address] for address in addresses]
-
-
-def _check_period(from_: datetime, to: datetime) -> None:
-    for name, at in (("from", from_), ("to", to)):
-        if at.tzinfo is None:
-            raise Invalid(f"{name} must have a time zone", field=name)
-        if not EARLIEST <= at <= LATEST:
-            raise Invalid(f"{name} must lie between {EARLIEST:%Y} and {LATEST:%Y}", field=name)
-    if from_ >= to:
-        raise Invalid("from must lie before to", field="from")
-
-
-async def _zone(work: Work, name: str | None) -> ZoneInfo:
-    return zone_named((await tenants.own(work)).timezone if name is None else name)
-
-
-def _aligned(tracks: Sequence[Track]) -> tuple[list[datetime], Sequence[Sequence[float | None]]]:
+def _aligned(read: Sequence[Track]) -> tuple[list[datetime], list[Column]]:
     """One column of times for all: a point that was not read at one of them has None there."""
-    if sum(len(track.values) for track in tracks) > VALUES_MAX:
-        raise _too_many()
-    if all(track.timestamps == tracks[0].timestamps for track in tracks):
-        return tracks[0].timestamps, [track.values for track in tracks]
-    timestamps = sorted({at for track in tracks for at in track.timestamps})
-    if len(timestamps) * len(tracks) > VALUES_MAX:
-        raise _too_many()
-    return timestamps, [_column(track, timestamps) for track in tracks]
+    if sum(len(track.values) for track in read) > questions.VALUES_MAX:
+        raise questions.too_many()
+    if all(track.timestamps == read[0].timestamps for track in read):
+        return read[0].timestamps, [track.values for track in read]
+    timestamps = sorted({at for track in read for at in track.timestamps})
+    if len(timestamps) * len(read) > questions.VALUES_MAX:
+        raise questions.too_many()
+    return timestamps, [_column(track, timestamps) for track in read]
 
 
-def _column(track: Track, timestamps: Sequence[datetime]) -> list[float | None]:
+def _column(track: Track, timestamps: Sequence[datetime]) -> Column:
     found = dict(zip(track.timestamps, track.values, strict=True))
     return [found.get(at) for at in timestamps]
-
-
-def _too_many() -> LimitExceeded:
-    return LimitExceeded(f"more than {VALUES_MAX} values: ask for a shorter period, fewer points or a resolution")

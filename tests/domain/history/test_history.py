@@ -54,7 +54,7 @@ class Watched(TimescaleStore):
 
 
 @pytest.mark.parametrize("how", [{}, {"resolution": "PT1H"}])
-async def test_no_connection_waits_while_the_store_looks(acme: Tester, how: dict[str, str]) -> None:
+async def test_no_connection_waits_while_the_store_looks(acme: Tester, how: dict[str, Any]) -> None:
     await recorded(acme, Reading("a", NOON, 1))
     store = Watched(acme.house.store, acme.workplace.engine)
     ports: dict[Any, Any] = {**acme.workplace._ports, HistoryStore: store}
@@ -219,7 +219,7 @@ async def test_history_of_no_points_and_of_too_many_is_refused(acme: Tester) -> 
 async def test_an_answer_that_nobody_could_read_is_refused_with_a_limit(
     acme: Tester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.history.queries.VALUES_MAX", 20)
+    monkeypatch.setattr("domain.history.questions.VALUES_MAX", 20)
     await recorded(
         acme,
         *(Reading("a", NOON + n * MINUTE, n) for n in range(20)),

@@ -1,0 +1,67 @@
+"""What a question may ask for, checked before any store is asked."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from domain import points, tenants
+from domain.errors import Invalid, LimitExceeded, NotFound
+from domain.history import resolutions
+from domain.points import Point
+from domain.work import Work
+
+POINTS_MAX = 500
+VALUES_MAX = 200_000  # in one answer: it is built and encoded at once, and nobody looks at more
+EARLIEST = datetime(1800, 1, 1, tzinfo=UTC)
+LATEST = datetime(2400, 1, 1, tzinfo=UTC)
+
+
+async def asked(work: Work, addresses: Sequence[str]) -> list[Point]:
+    """In the order of the question."""
+    if not 1 <= len(addresses) <= POINTS_MAX:
+        raise Invalid(f"ask for 1 to {POINTS_MAX} points, not {len(addresses)}", field="points")
+    found = await points.by_addresses(work, addresses)
+    for address in addresses:
+        if address not in found:
+            raise NotFound(f"point {address} does not exist", address=address)
+    return [found[address] for address in addresses]
+
+
+def check_period(from_: datetime, to: datetime) -> None:
+    check_moment("from", from_)
+    check_moment("to", to)
+    if from_ >= to:
+        raise Invalid("from must lie before to", field="from")
+
+
+def check_moment(name: str, at: datetime) -> None:
+    if at.tzinfo is None:
+        raise Invalid(f"{name} must have a time zone", field=name)
+    if not EARLIEST <= at <= LATEST:
+        raise Invalid(f"{name} must lie between {EARLIEST:%Y} and {LATEST:%Y}", field=name)
+
+
+def known_until(as_of: datetime | None, now: datetime) -> datetime:
+    """What was known at a moment ends there."""
+    if as_of is None:
+        return now
+    check_moment("asOf", as_of)
+    return min(as_of, now)
+
+
+async def edges(
+    work: Work, *, from_: datetime, to: datetime, resolution: str, timezone: str | None, columns: int
+) -> list[datetime]:
+    """Where buckets begin and end, in local time of `timezone` (the tenant's), for an answer of so many columns."""
+    zone = resolutions.zone_named((await tenants.own(work)).timezone if timezone is None else timezone)
+    return resolutions.edges(from_, to, resolutions.resolution(resolution), zone, limit=VALUES_MAX // columns)
+
+
+def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | None) -> int:
+    """How many values an answer may have: raw, a device may measure every second."""
+    each_s = 1 if resolution is None else resolutions.resolution(resolution).shortest_s
+    rows = max(int((to - from_).total_seconds() / each_s), 0) + 2  # the first and the last may be cut
+    return min(points * rows, VALUES_MAX)
+
+
+def too_many() -> LimitExceeded:
+    return LimitExceeded(f"more than {VALUES_MAX} values: ask for a shorter period, fewer points or a resolution")
