@@ -60,6 +60,7 @@ class UpdateStationInput:
     location_id: Maybe[strawberry.ID | None]
     password: Maybe[str | None]
     registration: Maybe[Registration | None]
+    ping_interval_s: Maybe[int | None]
 
 
 @dataclass(frozen=True, slots=True)

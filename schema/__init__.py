@@ -21,6 +21,7 @@ from schema.scalars import SCALARS
 from schema.sessions import SessionMutation, SessionQuery, SessionSubscription
 from schema.station_log import StationLogQuery, StationLogSubscription
 from schema.stations import StationMutation, StationQuery, StationSubscription
+from schema.tenants import TenantMutation
 from schema.tokens import TokenMutation, TokenQuery
 from schema.users import UserQuery
 
@@ -53,6 +54,7 @@ class Mutation(
     PointMutation,
     CommandMutation,
     CredentialMutation,
+    TenantMutation,
 ):
     pass
 

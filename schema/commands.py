@@ -92,13 +92,22 @@ class TransactionStatusOutcome:
     messages_in_queue: bool = attribute("Whether messages wait to be sent.")
 
 
+@member(commands.LocalListVersionOutcome)
+class LocalListVersionOutcome:
+    """Which list of tokens a station has."""
+
+    version: int = attribute("0: none yet; -1: it keeps none.")
+    supported: bool = attribute("Whether it keeps any.")
+
+
 CommandOutcome = Annotated[
     StatusOutcome
     | ConfigurationOutcome
     | VariablesOutcome
     | UnlockOutcome
     | DataTransferOutcome
-    | TransactionStatusOutcome,
+    | TransactionStatusOutcome
+    | LocalListVersionOutcome,
     strawberry.union("CommandOutcome", description="What a station answered, by the kind of the order."),
 ]
 

@@ -116,6 +116,10 @@ class Station:
     configuration_read_at: datetime | None = attribute("When all of them were last read, after a boot.")
     has_password: bool = attribute("Whether it must show one to connect.")
     password_pending: bool = attribute("Whether it was given a new password that it has not shown yet; both are good.")
+    ping_interval_s: int | None = attribute(
+        "How often it is to ping (WebSocketPingInterval), which it is told after its next boot; 0: it is left alone; "
+        "null: as the server is set."
+    )
     created_at: datetime = attribute("When it was registered.")
     location: Location | None = answer(door.location, "Where it stands.")
     firmware_status: str | None = attribute("How far its last firmware update has come, in its own word.")

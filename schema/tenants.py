@@ -1,7 +1,9 @@
 import strawberry
 
 from domain import tenants
-from schema.view import attribute, view
+from domain.tenants import UnknownPolicy
+from resolvers import tenants as door
+from schema.view import answer, attribute, view
 
 
 @view(tenants.Tenant)
@@ -12,3 +14,13 @@ class Tenant:
     slug: str = attribute("Its name in addresses, such as /ocpp/{slug}/….")
     name: str = attribute("What people call it.")
     timezone: str = attribute("IANA; where its days and months begin.")
+    station_policy: UnknownPolicy | None = attribute(
+        "What becomes of stations that nobody registered; null: as the server is set."
+    )
+
+
+@strawberry.type
+class TenantMutation:
+    set_station_policy: Tenant | None = answer(
+        door.set_station_policy, "Say what becomes of stations that nobody registered; null: as the server is set."
+    )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -28,7 +29,8 @@ from domain.points import HistoryStore, Latest
 from domain.reactions import OBJECTIONS
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
-from domain.stations import Presence, StationRules, UnknownPolicy, Vendors
+from domain.stations import Presence, StationRules, Vendors
+from domain.tenants import UnknownPolicy
 from domain.work import Workplace
 from gateways.graphql import Purse
 from gateways.ocpp import (
@@ -42,6 +44,7 @@ from gateways.ocpp import (
     Pings,
     Reminder,
     Sockets,
+    own_interval,
     v16,
     v21,
     v201,
@@ -191,7 +194,9 @@ class House:
             answers = await stack.enter_async_context(
                 RedisAnswers(settings.redis_url, age_s=settings.station_answers_s)
             )
-            pings = Pings(interval_s=settings.station_ping_s, refusals=RedisRefusals(redis))
+            pings = Pings(
+                interval_s=settings.station_ping_s, refusals=RedisRefusals(redis), own=partial(own_interval, workplace)
+            )
             recorder = Recorder(workplace, log_rules) if log_rules.days else None
             sockets = Sockets()
             attendance = Attendance(

@@ -24,6 +24,7 @@ from domain.commands.onboarding import learn_configuration as learn_configuratio
 from domain.commands.outcomes import CommandOutcome as CommandOutcome
 from domain.commands.outcomes import ConfigurationOutcome as ConfigurationOutcome
 from domain.commands.outcomes import DataTransferOutcome as DataTransferOutcome
+from domain.commands.outcomes import LocalListVersionOutcome as LocalListVersionOutcome
 from domain.commands.outcomes import Setting as Setting
 from domain.commands.outcomes import StatusOutcome as StatusOutcome
 from domain.commands.outcomes import TransactionStatusOutcome as TransactionStatusOutcome

@@ -88,6 +88,16 @@ class TransactionStatusOutcome:
     messages_in_queue: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LocalListVersionOutcome:
+    version: int
+
+    @property
+    def supported(self) -> bool:
+        """-1 is a station that keeps none (OCPP 1.6, 5.10)."""
+        return self.version >= 0
+
+
 CommandOutcome = (
     StatusOutcome
     | ConfigurationOutcome
@@ -95,6 +105,7 @@ CommandOutcome = (
     | UnlockOutcome
     | DataTransferOutcome
     | TransactionStatusOutcome
+    | LocalListVersionOutcome
 )
 
 _UNLOCK: Final = {
@@ -157,6 +168,10 @@ def _transaction(result: Result) -> TransactionStatusOutcome:
     return TransactionStatusOutcome(result.get("ongoing_indicator"), bool(result.get("messages_in_queue")))
 
 
+def _local_list_version(result: Result) -> LocalListVersionOutcome:
+    return LocalListVersionOutcome(int(result["version"]))
+
+
 _READERS: Final[Mapping[CommandKind, Callable[[Result], CommandOutcome | None]]] = {
     CommandKind.GET_CONFIGURATION: _configuration,
     CommandKind.GET_VARIABLES: _variables,
@@ -164,4 +179,5 @@ _READERS: Final[Mapping[CommandKind, Callable[[Result], CommandOutcome | None]]]
     CommandKind.UNLOCK_CONNECTOR: _unlock,
     CommandKind.DATA_TRANSFER: _data_transfer,
     CommandKind.GET_TRANSACTION_STATUS: _transaction,
+    CommandKind.GET_LOCAL_LIST_VERSION: _local_list_version,
 }

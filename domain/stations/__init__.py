@@ -57,7 +57,6 @@ from domain.stations.reporting import report_clock as report_clock
 from domain.stations.reporting import report_progress as report_progress
 from domain.stations.reporting import report_status as report_status
 from domain.stations.rules import StationRules as StationRules
-from domain.stations.rules import UnknownPolicy as UnknownPolicy
 from domain.stations.service import admit as admit
 from domain.stations.service import delete as delete
 from domain.stations.service import register as register

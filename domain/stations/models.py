@@ -96,6 +96,7 @@ class Station(Record, table=True):
     upload_status_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     configuration_read_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     configuration_read_of: str | None = None  # of which make
+    ping_interval_s: int | None = None  # None: the house's; 0: none that we ask for
     password_hash: bytes | None = None
     offered_password_hashes: list[str] = Field(default_factory=list, sa_type=JSON)  # in hexadecimal digits
 

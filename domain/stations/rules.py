@@ -1,21 +1,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 from domain.stations.models import Registration
-
-
-class UnknownPolicy(StrEnum):
-    """What becomes of a station that nobody registered."""
-
-    AUTO = "auto"  # registered on the spot, boots Accepted
-    PENDING = "pending"  # registered on the spot, boots Pending until somebody accepts it
-    REJECT = "reject"  # not let in
+from domain.tenants import UnknownPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class StationRules:
-    """How this house treats stations; a port that the settings fill."""
+    """How this house treats stations, where a tenant has no rule of its own; a port that the settings fill."""
 
     unknown: UnknownPolicy = UnknownPolicy.REJECT
     heartbeat_interval_s: int = 60

@@ -13,11 +13,13 @@ from domain.locations import Location
 from domain.stations import passwords, queries
 from domain.stations.events import StationDeleted, StationMoved, StationRegistered, StationRegistrationChanged
 from domain.stations.models import Registration, Station
-from domain.stations.rules import StationRules, UnknownPolicy
+from domain.stations.rules import StationRules
+from domain.tenants import Tenant, UnknownPolicy
 from domain.work import Work
 
 # OCPP 2.0.1 part 4, 3.1.1 identifierString, at most 48 characters
 _IDENTITY = re.compile(r"[A-Za-z0-9*_=:+|@.\-]{1,48}")
+PING_MAX_S = 86_400
 
 
 async def register(
@@ -47,8 +49,10 @@ async def register(
 
 
 async def update(work: Work, *, station_id: UUID, **changes: Any) -> Station:
-    """Changes any of name, location_id, registration and password; what is not given stays."""
+    """Changes any of name, location_id, registration, password and ping_interval_s; what is not given stays."""
     work.require(Permission.CONTROL)
+    if (ping_s := changes.get("ping_interval_s")) is not None and not 0 <= ping_s <= PING_MAX_S:
+        raise Invalid(f"pingIntervalS is 0 to {PING_MAX_S}, not {ping_s}", field="input.pingIntervalS")
     station = await work.get(Station, station_id, lock=True)
     if (location_id := changes.get("location_id")) is not None:
         await work.get(Location, location_id)
@@ -58,7 +62,7 @@ async def update(work: Work, *, station_id: UUID, **changes: Any) -> Station:
     if "password" in changes:
         passwords.put(work, station, changes.pop("password"))
     for name, value in changes.items():
-        if name not in ("name", "location_id", "registration"):
+        if name not in ("name", "location_id", "registration", "ping_interval_s"):
             raise Invalid(f"{name} of a station cannot be changed", field=name)
         setattr(station, name, value)
     if station.registration is not registration:
@@ -76,7 +80,7 @@ async def delete(work: Work, *, station_id: UUID) -> Station:
 
 
 async def admit(work: Work, *, identity: str, password: bytes | None) -> Station:
-    """Who knocks with this name: the registered station if it shows what it must, else by the house's rules."""
+    """Who knocks with this name: the registered station if it shows what it must, else by the tenant's rule or ours."""
     work.require(Permission.REPORT)
     station = await queries.find(work, identity)
     if station is None:
@@ -86,7 +90,7 @@ async def admit(work: Work, *, identity: str, password: bytes | None) -> Station
 
 
 async def _admit_unknown(work: Work, identity: str) -> Station:
-    policy = work.port(StationRules).unknown
+    policy = (await work.get(Tenant, work.tenant_id)).station_policy or work.port(StationRules).unknown
     if policy is UnknownPolicy.REJECT:
         raise NotFound(f"station {identity} is not registered", identity=identity)
     if work.read_only:

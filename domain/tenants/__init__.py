@@ -1,5 +1,7 @@
 """Customer organizations."""
 
 from domain.tenants.models import Tenant as Tenant
+from domain.tenants.models import UnknownPolicy as UnknownPolicy
 from domain.tenants.queries import own as own
 from domain.tenants.service import create as create
+from domain.tenants.service import set_station_policy as set_station_policy

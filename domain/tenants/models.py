@@ -1,11 +1,22 @@
+from enum import StrEnum
+
 from sqlmodel import Field
 
-from domain.rows import Record
+from domain.rows import Record, enum_type
+
+
+class UnknownPolicy(StrEnum):
+    """What becomes of a station that nobody registered."""
+
+    AUTO = "auto"  # registered on the spot, boots Accepted
+    PENDING = "pending"  # registered on the spot, boots Pending until somebody accepts it
+    REJECT = "reject"  # not let in
 
 
 class Tenant(Record, table=True):
-    """A customer organization. Its id is what every other row carries."""
+    """A customer organization. Its id is what every other row carries. `station_policy`: None is the house's."""
 
     slug: str = Field(unique=True)
     name: str
     timezone: str = "UTC"
+    station_policy: UnknownPolicy | None = Field(default=None, sa_type=enum_type(UnknownPolicy))

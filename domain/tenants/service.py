@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.actor import Permission
 from domain.errors import Invalid
-from domain.tenants.models import Tenant
+from domain.tenants.models import Tenant, UnknownPolicy
 from domain.work import Work
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -22,3 +22,11 @@ async def create(work: Work, *, slug: str, name: str | None = None, timezone: st
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise Invalid(f"{timezone!r} is no IANA time zone", field="timezone") from error
     return work.add(Tenant(id=work.tenant_id, slug=slug, name=name or slug, timezone=timezone, created_at=work.now))
+
+
+async def set_station_policy(work: Work, *, policy: UnknownPolicy | None) -> Tenant:
+    """What becomes of stations that nobody registered; None: what the house says."""
+    work.require(Permission.MANAGE)
+    tenant = await work.get(Tenant, work.tenant_id, lock=True)
+    tenant.station_policy = policy
+    return tenant

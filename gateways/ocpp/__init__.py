@@ -24,6 +24,7 @@ from gateways.ocpp.onboarding import Reminder as Reminder
 from gateways.ocpp.orders import Carrier as Carrier
 from gateways.ocpp.orders import OcppVersion as OcppVersion
 from gateways.ocpp.pings import Pings as Pings
+from gateways.ocpp.pings import own_interval as own_interval
 from gateways.ocpp.presence import Attendance as Attendance
 from gateways.ocpp.registry import Sockets as Sockets
 from gateways.ocpp.socket import StationSocket as StationSocket

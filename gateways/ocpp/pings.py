@@ -1,16 +1,20 @@
-"""How often stations ping: as the house wants it, where they let us. What lies between forgets a line that is silent.
+"""How often stations ping: as the house wants it, or somebody of one of them, where they let us. What lies between
+forgets a line that is silent.
 
 A station that has no such setting, or would not have it changed, is not asked again for days; one that gave no answer
 is asked again when it boots next.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from domain import stations
+from domain.actor import system
 from domain.commands import CommandKind, CommandStatus, Outcome
 from domain.errors import Unavailable
+from domain.work import Workplace
 from gateways.ocpp.frames import Version
 from gateways.ocpp.link import Call, Handler, Line, VersionPackage, waited
 from gateways.ocpp.memory import StationKey
@@ -23,6 +27,8 @@ KEYS: Final[Mapping[Version, str]] = {
 }
 _BOOT: Final = "BootNotification"
 _ANSWER_S: Final = 30.0
+
+OwnInterval = Callable[[StationKey], Awaitable[int | None]]
 
 
 class Refusals(Protocol):
@@ -40,9 +46,12 @@ class _Followed:
 
 
 class Pings:
-    def __init__(self, *, interval_s: int, refusals: Refusals, spread_s: float = 10.0) -> None:
-        """`spread_s`: stations that come as a crowd are not asked as one."""
+    def __init__(
+        self, *, interval_s: int, refusals: Refusals, own: OwnInterval | None = None, spread_s: float = 10.0
+    ) -> None:
+        """`own`: what somebody wants of one station. `spread_s`: stations that come as a crowd are not asked as one."""
         self._interval_s = interval_s
+        self._own = own
         self._refusals = refusals
         self._spread_s = spread_s
 
@@ -67,9 +76,16 @@ class Pings:
 
     async def settle(self, line: Line, package: OcppVersion, station: StationKey) -> None:
         """Has the station ping as often as it should, if it can."""
-        wish = f"{KEYS[package.VERSION]}={self._interval_s}"
-        if not await self._is_refused(station, wish) and await self._refuses(line, package):
+        interval_s = await self._wanted_of(station)
+        if interval_s == 0:
+            return
+        wish = f"{KEYS[package.VERSION]}={interval_s}"
+        if not await self._is_refused(station, wish) and await self._refuses(line, package, interval_s):
             await self._refusals.note(station, wish)
+
+    async def _wanted_of(self, station: StationKey) -> int:
+        own = None if self._own is None else await self._own(station)
+        return self._interval_s if own is None else own
 
     async def _is_refused(self, station: StationKey, wish: str) -> bool:
         try:
@@ -77,9 +93,9 @@ class Pings:
         except Unavailable:
             return False
 
-    async def _refuses(self, line: Line, package: OcppVersion) -> bool:
+    async def _refuses(self, line: Line, package: OcppVersion, interval_s: int) -> bool:
         """One that has no such setting refuses too, and one that does not answer does not."""
-        key, wanted = KEYS[package.VERSION], str(self._interval_s)
+        key, wanted = KEYS[package.VERSION], str(interval_s)
         told = await _order(line, package, CommandKind.GET_CONFIGURATION, {"keys": [key]})
         if told.miss is not None:
             return False
@@ -94,3 +110,10 @@ class Pings:
 
 async def _order(line: Line, package: OcppVersion, kind: CommandKind, arguments: dict[str, Any]) -> Outcome:
     return await carry_out(line, package, kind=kind, arguments=arguments, timeout_s=_ANSWER_S)
+
+
+async def own_interval(workplace: Workplace, station: StationKey) -> int | None:
+    tenant_id, station_id = station
+    async with workplace.open_work(system(tenant_id, "ocpp"), read_only=True) as work:
+        found = await stations.by_ids(work, [station_id])
+    return next((one.ping_interval_s for one in found), None)

@@ -189,6 +189,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "createLocation": [('createLocation(input: {name: "Rival\'s yard"}) { name }', "fresh")],
     "updateLocation": [('updateLocation(id: "{location}", input: {name: "ours"}) { id }', GONE)],
     "deleteLocation": [('deleteLocation(id: "{location}") { id }', GONE)],
+    "setStationPolicy": [("setStationPolicy(policy: PENDING) { slug }", "own")],
     "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
     "createCredential": [('createCredential(input: {name: "ours", role: VIEWER}) { credential { name } }', "fresh")],
     "revokeCredential": [('revokeCredential(id: "{credential}") { id }', GONE)],

@@ -313,11 +313,14 @@ async def test_the_outcome_of_a_command_has_a_type(acme: Tester) -> None:
       ... on UnlockOutcome { status unlock }
       ... on DataTransferOutcome { status data }
       ... on TransactionStatusOutcome { ongoing messagesInQueue }
+      ... on LocalListVersionOutcome { version supported }
     } } }"""
     variable = {"component": "C", "variable": "V", "attribute": "TARGET", "status": "Accepted", "value": "1"}
     setting = {"A": {"value": "1", "readonly": True}}
     for kind, result, shown in (
         ("RESET", None, None),
+        ("GET_LOCAL_LIST_VERSION", {"version": 3}, {"version": 3, "supported": True}),
+        ("GET_LOCAL_LIST_VERSION", {"version": -1}, {"version": -1, "supported": False}),
         (
             "RESET",
             {"status": "Scheduled"},

@@ -17,6 +17,8 @@ STATUS = {
     AuthorizationStatus.CONCURRENT: Word.concurrent_tx,
     AuthorizationStatus.UNKNOWN: Word.invalid,
     AuthorizationStatus.NOT_AT_THIS_LOCATION: Word.invalid,
+    AuthorizationStatus.NOT_AT_THIS_TIME: Word.invalid,
+    AuthorizationStatus.NOT_ALLOWED_TYPE_EVSE: Word.invalid,
     AuthorizationStatus.NO_CREDIT: Word.blocked,
     AuthorizationStatus.MASTER: Word.invalid,  # 1.6 knows none: a station would let it begin a charge
 }

@@ -20,6 +20,8 @@ STATUS = {
     AuthorizationStatus.CONCURRENT: Word.concurrent_tx,
     AuthorizationStatus.UNKNOWN: Word.unknown,
     AuthorizationStatus.NOT_AT_THIS_LOCATION: Word.not_at_this_location,
+    AuthorizationStatus.NOT_AT_THIS_TIME: Word.not_at_this_time,
+    AuthorizationStatus.NOT_ALLOWED_TYPE_EVSE: Word.not_allowed_type_evse,
     AuthorizationStatus.NO_CREDIT: Word.no_credit,
     AuthorizationStatus.MASTER: Word.invalid,
 }

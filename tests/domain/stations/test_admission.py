@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from domain import stations
+from domain import stations, tenants
 from domain.actor import Role
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from domain.stations import Registration, StationRules, UnknownPolicy
+from domain.stations import Registration, StationRules
+from domain.tenants import UnknownPolicy
 from domain.work import Workplace
 from tests.factories import a_location, a_station
 from tests.tester import Tester
@@ -47,6 +48,25 @@ async def test_an_unknown_station_is_sent_away_where_the_house_says_so(acme: Tes
         await knock(acme, UnknownPolicy.REJECT)
     async with acme.work() as work:
         assert await stations.find(work, "CP-1") is None
+
+
+async def test_a_tenant_has_its_own_rule_for_unknown_stations(acme: Tester, rival: Tester) -> None:
+    async with acme.work() as work:
+        await tenants.set_station_policy(work, policy=UnknownPolicy.PENDING)
+
+    assert (await knock(acme, UnknownPolicy.REJECT)).registration is Registration.PENDING
+    with pytest.raises(NotFound):
+        await knock(rival, UnknownPolicy.REJECT)
+    async with acme.work() as work:
+        await tenants.set_station_policy(work, policy=UnknownPolicy.REJECT)
+    with pytest.raises(NotFound):
+        await knock(acme, UnknownPolicy.AUTO, "CP-2")
+    async with acme.work() as work:
+        await tenants.set_station_policy(work, policy=None)
+    assert (await knock(acme, UnknownPolicy.AUTO, "CP-3")).registration is Registration.ACCEPTED
+    async with acme.work(role=Role.OPERATOR) as work:
+        with pytest.raises(Forbidden):
+            await tenants.set_station_policy(work, policy=UnknownPolicy.AUTO)
 
 
 async def test_an_unknown_station_cannot_be_registered_by_looking(acme: Tester) -> None:

@@ -6,19 +6,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from ocpp.v201 import call_result as result_v201
 
 from domain.errors import Unavailable
-from gateways.ocpp import Call, Handler, Pings, Version, v16, v21, v201
+from gateways.ocpp import Call, Handler, Pings, Version, own_interval, v16, v21, v201
 from gateways.ocpp.memory import StationKey
+from tests.factories import a_station
 from tests.gateways.ocpp.wire import GUARD_S, NOW, Csms, Station
+from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
 
 BOOT_16 = {"chargePointModel": "M", "chargePointVendor": "V"}
 BOOT_2X = {"reason": "PowerUp", "chargingStation": {"model": "M", "vendorName": "V"}}
+UPDATE = """
+mutation ($id: ID!, $s: Int) { updateStation(id: $id, input: { pingIntervalS: $s }) { id pingIntervalS } }
+"""
 COMPONENT = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "WebSocketPingInterval"}}
 
 
@@ -45,7 +51,9 @@ class Notes:
 
 
 @asynccontextmanager
-async def house(version: Version, notes: Notes, *, interval_s: int = 60) -> AsyncIterator[Csms]:
+async def house(
+    version: Version, notes: Notes, *, interval_s: int = 60, own_s: int | None = None
+) -> AsyncIterator[Csms]:
     """A server that has stations of one version boot."""
     async with Csms.running(versions=(version,)) as csms:
         boot = csms.handlers.get("BootNotification", _boot_2x)
@@ -53,7 +61,11 @@ async def house(version: Version, notes: Notes, *, interval_s: int = 60) -> Asyn
         package: Any = SimpleNamespace(
             VERSION=version, HANDLERS={"BootNotification": boot}, ORDERS=words.ORDERS, ANSWERS=words.ANSWERS
         )
-        pings = Pings(interval_s=interval_s, refusals=notes, spread_s=0)
+
+        async def own(_station: StationKey) -> int | None:
+            return own_s
+
+        pings = Pings(interval_s=interval_s, refusals=notes, own=own, spread_s=0)
         handler: Handler = pings.after_boots(package).HANDLERS["BootNotification"]
         csms.on("BootNotification", handler)
         yield csms
@@ -162,3 +174,26 @@ async def test_stations_are_left_alone_where_the_house_has_no_wish() -> None:
     async with house(Version.V16, Notes(), interval_s=0) as csms, csms.station() as station:
         await station.ask([2, "b", "BootNotification", BOOT_16])
         await nothing_more(station)
+
+
+async def test_what_somebody_wants_of_one_station_goes_before_what_the_house_wants() -> None:
+    async with house(Version.V16, Notes(), own_s=20) as csms, csms.station() as station:
+        await station.ask([2, "b", "BootNotification", BOOT_16])
+        message_id, _, _ = await station.called()
+        setting = {"key": "WebSocketPingInterval", "readonly": False, "value": "60"}
+        await told(station, message_id, configurationKey=[setting])
+        assert (await station.called())[2] == {"key": "WebSocketPingInterval", "value": "20"}
+    async with house(Version.V16, Notes(), own_s=0) as csms, csms.station() as station:
+        await station.ask([2, "b", "BootNotification", BOOT_16])
+        await nothing_more(station)
+
+
+async def test_it_is_kept_with_the_station(acme: Tester, rival: Tester) -> None:
+    changed = await acme.gql(UPDATE, {"id": str((await a_station(acme)).id), "s": 20})
+    station_id = UUID(changed["updateStation"]["id"])
+
+    assert changed["updateStation"]["pingIntervalS"] == 20
+    assert await own_interval(acme.workplace, (acme.tenant_id, station_id)) == 20
+    assert await own_interval(acme.workplace, (rival.tenant_id, station_id)) is None
+    for wrong in (-1, 86_401):
+        assert await acme.gql_errors(UPDATE, {"id": str(station_id), "s": wrong}) == ["INVALID"]
