@@ -18,6 +18,7 @@ from schema.locations import LocationMutation, LocationQuery
 from schema.points import PointMutation, PointQuery, PointSubscription
 from schema.reservations import ReservationMutation, ReservationQuery, ReservationSubscription
 from schema.scalars import SCALARS
+from schema.security_events import SecurityEventQuery
 from schema.sessions import SessionMutation, SessionQuery, SessionSubscription
 from schema.station_log import StationLogQuery, StationLogSubscription
 from schema.stations import StationMutation, StationQuery, StationSubscription
@@ -30,6 +31,7 @@ from schema.users import UserQuery
 class Query(
     StationQuery,
     StationLogQuery,
+    SecurityEventQuery,
     SessionQuery,
     ReservationQuery,
     TokenQuery,

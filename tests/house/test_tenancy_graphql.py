@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import schema
-from domain import commands, credentials, points, reservations, sessions, stations, tokens
+from domain import commands, credentials, points, reservations, security_events, sessions, stations, tokens
 from domain.actor import Role
 from domain.commands import CommandKind
 from domain.page import PageRequest
@@ -56,6 +56,7 @@ async def belongings(tester: Tester) -> Belongings:
             status=StationStatus.CHARGING,
             at=NOON,
         )
+        await security_events.report(work, station_id=station.id, type="TamperDetectionActivated", at=NOON)
         started = await sessions.start(
             work,
             station_id=station.id,
@@ -103,6 +104,10 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     ],
     "station": [('station(id: "{station}") { id }', GONE)],
     "stationLog": [('stationLog(stationId: "{station}") { totalCount nodes { payload } }', GONE)],
+    "securityEvents": [
+        (f"securityEvents {NODES}", EMPTY),
+        (f'securityEvents(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
+    ],
     "stationByIdentity": [(f'stationByIdentity(identity: "{IDENTITY}") {{ id }}', GONE)],
     "sessions": [
         (f"sessions {NODES}", EMPTY),
@@ -360,6 +365,7 @@ async def everything(tester: Tester) -> Any:
           sessions {{ nodes {{ id status energyWh updatedAt }} }}
           sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
           reservations {{ nodes {{ id status updatedAt }} }}
+          securityEvents {{ nodes {{ id type station {{ id }} }} }}
           tokens {{ nodes {{ id uid status }} }}
           tokenGroups {{ nodes {{ id uid masterPass maxSessions }} }}
           locations {{ nodes {{ id name }} }}

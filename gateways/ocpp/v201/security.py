@@ -1,23 +1,14 @@
-"""OCPP 2.0.1, A04: what happened to a station's security is taken note of."""
+"""OCPP 2.0.1, A04: what happened to a station's security is kept."""
 
-import structlog
 from ocpp.v201 import call as request
 from ocpp.v201 import call_result as result
 
 from gateways.ocpp.link import Call, Handler
-
-log = structlog.get_logger()
+from gateways.ocpp.security import keep
 
 
 async def event(call: Call, m: request.SecurityEventNotification) -> result.SecurityEventNotification:
-    log.warning(
-        "security event",
-        tenant=str(call.tenant_id),
-        station=call.identity,
-        type=m.type,
-        at=str(m.timestamp),
-        info=m.tech_info,
-    )
+    await keep(call, m)
     return result.SecurityEventNotification()
 
 
