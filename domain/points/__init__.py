@@ -5,6 +5,8 @@ from domain.points.latest import LatestReading as LatestReading
 from domain.points.models import OwnerKind as OwnerKind
 from domain.points.models import Point as Point
 from domain.points.models import PointKind as PointKind
+from domain.points.models import SeriesAggregation as SeriesAggregation
+from domain.points.models import SeriesDataType as SeriesDataType
 from domain.points.models import ValueType as ValueType
 from domain.points.news import PointUpdate as PointUpdate
 from domain.points.news import Updates as Updates

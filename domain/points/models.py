@@ -23,10 +23,36 @@ class ValueType(StrEnum):
 
 class OwnerKind(StrEnum):
     STATION = "STATION"
+    METER = "METER"
+
+
+class SeriesAggregation(StrEnum):
+    """What a reading says of the time since the one before: its value at an instant, or a figure of all in between."""
+
+    INSTANT = "INSTANT"
+    MEAN = "MEAN"
+    SUM = "SUM"
+    MIN = "MIN"
+    MAX = "MAX"
+    COUNT = "COUNT"
+
+
+class SeriesDataType(StrEnum):
+    """Where values come from: the world, or somebody's mind."""
+
+    MEASUREMENT = "MEASUREMENT"
+    FORECAST = "FORECAST"
+    SCHEDULE = "SCHEDULE"
+    PRICE = "PRICE"
+    WEATHER = "WEATHER"
 
 
 class Point(Record, table=True):
-    """One datum under an address that is unique in its tenant. `series` is its short name in the history store."""
+    """One datum under an address that is unique in its tenant. `series` is its short name in the history store.
+
+    `rollover_at`: the value at which a register starts again from 0. With an `expression` it is virtual: never
+    recorded, its values are made of other points'.
+    """
 
     series: int = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False, unique=True))
     address: str
@@ -35,3 +61,7 @@ class Point(Record, table=True):
     value_type: ValueType = Field(default=ValueType.NUMBER, sa_type=enum_type(ValueType))
     owner_kind: OwnerKind | None = Field(default=None, sa_type=enum_type(OwnerKind))
     owner_id: UUID | None = None
+    aggregation: SeriesAggregation | None = Field(default=None, sa_type=enum_type(SeriesAggregation))
+    data_type: SeriesDataType | None = Field(default=None, sa_type=enum_type(SeriesDataType))
+    rollover_at: float | None = None
+    expression: str | None = None
