@@ -4,21 +4,51 @@ from typing import Annotated
 import strawberry
 
 from domain import history
+from domain.history import Downsampling, Fill, Function
+from domain.points import Quality
+from resolvers import points as _named  # noqa: F401  # Quality is described there
 from resolvers.context import Info
+
+strawberry.enum(Function, name="HistoryFunction", description="What the numbers of a period come to.")
+strawberry.enum(Fill, description="What stands where nothing was measured; nothing is filled beyond now.")
+strawberry.enum(Downsampling, description="How the rows for a plot are chosen.")
+
+Points = Annotated[list[str], strawberry.argument(description="Addresses; the answer keeps their order.")]
+From = Annotated[datetime, strawberry.argument(name="from", description="The beginning, included.")]
+To = Annotated[datetime, strawberry.argument(description="The end, excluded.")]
+Timezone = Annotated[
+    str | None, strawberry.argument(description="IANA; where days and months begin. Null: the tenant's.")
+]
+AsOf = Annotated[
+    datetime | None,
+    strawberry.argument(name="asOf", description="What was recorded by then, as if it were now. Null: all."),
+]
 
 
 async def columns(
     info: Info,
-    points: Annotated[list[str], strawberry.argument(description="Addresses; the answer keeps their order.")],
-    from_: Annotated[datetime, strawberry.argument(name="from", description="The beginning, included.")],
-    to: Annotated[datetime, strawberry.argument(description="The end, excluded.")],
+    points: Points,
+    from_: From,
+    to: To,
     resolution: Annotated[
         str | None,
-        strawberry.argument(description="The mean of each such period (ISO 8601: PT15M, P1D, P1M); null: raw."),
+        strawberry.argument(description="A value for each such period (ISO 8601: PT15M, P1D, P1M); null: raw."),
     ] = None,
-    timezone: Annotated[
-        str | None, strawberry.argument(description="IANA; where days and months begin. Null: the tenant's.")
+    timezone: Timezone = None,
+    function: Annotated[Function, strawberry.argument(description="Which value.")] = Function.MEAN,
+    fill: Annotated[Fill, strawberry.argument(description="What stands in gaps.")] = Fill.NONE,
+    quality: Annotated[
+        Quality | None,
+        strawberry.argument(description="The worst that counts. Null: BAD for raw values, else UNCERTAIN."),
     ] = None,
+    as_of: AsOf = None,
+    max_points: Annotated[
+        int | None,
+        strawberry.argument(description="At most so many rows, at least 10 for each point; null: all there are."),
+    ] = None,
+    downsampling: Annotated[
+        Downsampling, strawberry.argument(description="How rows are chosen where there are more than `maxPoints`.")
+    ] = Downsampling.MIN_MAX,
 ) -> history.History:
     context = info.context
     return await history.history(
@@ -29,4 +59,10 @@ async def columns(
         to=to,
         resolution=resolution,
         timezone=timezone,
+        function=function,
+        fill=fill,
+        quality=quality,
+        as_of=as_of,
+        max_points=max_points,
+        downsampling=downsampling,
     )

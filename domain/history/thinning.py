@@ -33,7 +33,8 @@ def thinned(
     if len(timestamps) <= rows:
         return timestamps, list(columns)
     since = [(at - timestamps[0]).total_seconds() for at in timestamps]
-    share = (rows - 2) // len(columns)
+    ends = 0 if all(None not in (column[0], column[-1]) for column in columns) else 2
+    share = (rows - ends) // len(columns)
     chosen = {0, len(timestamps) - 1}
     for column in columns:
         chosen.update(_chosen(since, column, how, share, gaps=gaps))

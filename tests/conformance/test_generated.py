@@ -79,6 +79,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         "identities": among([row["identity"] for row in rows["stations"]], "CP-generated", "a/b"),
         "uids": among([row["uid"] for row in rows["tokens"]], "NOBODY"),
         "addresses": among([row["address"] for row in rows["points"]], "made/up", "/", "a" * 500),
+        "measured": [*(row["address"] for row in rows["points"]), "made/up", rows["points"][0]["address"]],
         "cursors": among(cursors, "bm9uZQ"),
     }
 

@@ -70,9 +70,31 @@ async def test_history_answers_columns(acme: Tester) -> None:
     assert [series["values"] for series in means["series"]] == [[25.0, 100.0], [230.0, None]]
 
 
+async def test_history_is_asked_by_function_fill_quality_moment_and_rows(acme: Tester) -> None:
+    await record(
+        acme,
+        reading("p", 0, value=1.0),
+        reading("p", 1, value=5.0, quality="UNCERTAIN"),
+        *(reading("p", 30 + minutes, value=float(minutes)) for minutes in range(30)),
+    )
+
+    async def shown(arguments: str) -> Any:
+        period = 'from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z"'
+        found = await acme.gql(f'{{ history(points: ["p"], {period}, {arguments}) {{ series {{ unit values }} }} }}')
+        return found["history"]["series"][0]["values"]
+
+    assert await shown('resolution: "PT15M", function: MAX') == [5.0, None, 14.0, 29.0]
+    assert await shown('resolution: "PT15M", function: LAST, fill: LINEAR') == [5.0, 9.5, 14.0, 29.0]
+    assert await shown('resolution: "PT15M", function: SUM, quality: GOOD, fill: ZERO') == [1.0, 0.0, 105.0, 330.0]
+    assert await shown('function: COUNT, asOf: "2001-01-01T00:00:00Z"') == []
+    assert len(await shown("maxPoints: 12, downsampling: LTTB")) == 12
+    assert len(await shown("maxPoints: 12")) <= 12
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
+        ('points: ["p"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z", maxPoints: 9', "INVALID"),
         ('points: ["nowhere"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z"', "NOT_FOUND"),
         ('points: ["p"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T12:00:00Z"', "INVALID"),
         ('points: ["p"], from: "2026-03-01T12:00:00", to: "2026-03-01T13:00:00Z"', "INVALID"),

@@ -1,6 +1,5 @@
 """What points were, as columns."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import update
 
-from domain import history, points
+from domain import history
 from domain.actor import Role
 from domain.errors import Forbidden, Invalid, LimitExceeded, NotFound
 from domain.history import History
@@ -17,25 +16,12 @@ from domain.points import HistoryStore, Quality, Reading
 from domain.tenants import Tenant
 from domain.work import Workplace
 from gateways.timescale import TimescaleStore
+from tests.domain.history.asking import DAY, HOUR, MINUTE, NOON, asked, columns, recorded
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
 
 BERLIN = ZoneInfo("Europe/Berlin")
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-
-
-async def recorded(tester: Tester, *readings: Reading) -> None:
-    async with tester.work() as work:
-        assert (await points.record(work, readings)).errors == []
-
-
-async def asked(tester: Tester, *addresses: str, role: Role = Role.VIEWER, **how: Any) -> History:
-    period = {"from_": NOON, "to": NOON + DAY}
-    return await history.history(tester.workplace, tester.acting_as(role), addresses=addresses, **{**period, **how})
 
 
 class Watched(TimescaleStore):
@@ -64,10 +50,6 @@ async def test_no_connection_waits_while_the_store_looks(acme: Tester, how: dict
 
     (status,) = store.waiting
     assert "Current Checked out connections: 0" in status
-
-
-def columns(found: History) -> list[Sequence[float | None]]:
-    return [series.values for series in found.series]
 
 
 async def test_raw_history_is_one_column_of_times_and_one_of_values_per_point(acme: Tester) -> None:
