@@ -122,7 +122,10 @@ class Command:
     status: CommandStatus = attribute("What became of it.")
     result: JSON | None = attribute("What the station answered.")
     outcome: CommandOutcome | None = answer(
-        door.outcome, "The same, in types; null where it has not answered, or with an error.", cost=limits.NOTHING
+        door.outcome,
+        "The same, in types; null where it has not answered, or with an error. Of an order that took several messages "
+        "and failed: what was answered before.",
+        cost=limits.NOTHING,
     )
     error: str | None = attribute("Why it came to nothing; of an order that waits, why its last attempt did.")
     actor: str = attribute("Who ordered it.")

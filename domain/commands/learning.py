@@ -28,12 +28,10 @@ async def learn(work: Work, *, station_id: UUID, kind: CommandKind, arguments: A
 
 
 def _configured(kind: CommandKind, arguments: Arguments, outcome: Outcome) -> dict[str, Any]:
-    if outcome.status != CommandStatus.ACCEPTED:
-        return {}
     match kind:
-        case CommandKind.GET_CONFIGURATION:
+        case CommandKind.GET_CONFIGURATION:  # also of those that failed half way
             return {key: entry["value"] for key, entry in (outcome.result or {}).get("configuration", {}).items()}
-        case CommandKind.CHANGE_CONFIGURATION:
+        case CommandKind.CHANGE_CONFIGURATION if outcome.status == CommandStatus.ACCEPTED:
             return {arguments["key"]: arguments["value"]}
     return {}
 

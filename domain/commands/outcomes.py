@@ -108,6 +108,8 @@ CommandOutcome = (
     | LocalListVersionOutcome
 )
 
+_IN_PARTS: Final = (CommandKind.GET_CONFIGURATION, CommandKind.GET_VARIABLES, CommandKind.SET_VARIABLES)
+
 _UNLOCK: Final = {
     "Unlocked": UnlockStatus.UNLOCKED,
     "UnlockFailed": UnlockStatus.UNLOCK_FAILED,
@@ -118,10 +120,17 @@ _UNLOCK: Final = {
 
 
 def outcome_of(command: Command) -> CommandOutcome | None:
-    """None until the station has answered, and where it answered with an error."""
-    if command.result is None or command.status not in (CommandStatus.ACCEPTED, CommandStatus.REJECTED):
+    """None until the station has answered, and where it answered with an error; of an order that took several messages
+    what was answered before one of them failed."""
+    if command.result is None:
+        return None
+    if command.status not in (CommandStatus.ACCEPTED, CommandStatus.REJECTED) and not _is_part(command):
         return None
     return _READERS.get(command.kind, _status)(command.result)
+
+
+def _is_part(command: Command) -> bool:
+    return command.kind in _IN_PARTS and not {"variables", "configuration"}.isdisjoint(command.result or ())
 
 
 def _status(result: Result) -> StatusOutcome | None:

@@ -5,6 +5,7 @@ Whoever chooses the next one holds the station's row meanwhile; whoever ends one
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -202,11 +203,11 @@ def _miss(work: Work, command: Command, outcome: Outcome) -> None:
         command.attempts -= 1  # the station knows nothing of it
     elif not traits_of(command.kind).repeatable:
         error = f"{outcome.error}; the station may have done it, so it is not sent again"
-        end(work, command, Outcome(CommandStatus.TIMEOUT, None, error))
+        end(work, command, Outcome(CommandStatus.TIMEOUT, outcome.result, error))
         return
     rules = work.port(CommandRules)
     if work.now >= command.expires_at or command.attempts >= rules.attempts_max:
-        end(work, command, _expired(command))
+        end(work, command, replace(_expired(command), result=outcome.result))
         return
     command.status, command.deadline_at, command.error = CommandStatus.QUEUED, command.expires_at, outcome.error
     command.next_attempt_at = None if unheard else work.now + _pause(rules, command.attempts)

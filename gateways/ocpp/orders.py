@@ -104,23 +104,34 @@ async def _carry_out(
     on_sent: Callable[[], None],
 ) -> Outcome:
     try:
-        answer = await _asked(
-            line,
-            _put(version, kind, arguments),
-            deadline_s=timeout_s,
-            priority=traits_of(kind).priority,
-            send_within_s=send_within_s,
-            on_sent=on_sent,
-        )
-    except NoWord as error:
-        return Outcome(status=CommandStatus.FAILED, result=None, error=str(error))
-    except (Refused, Invalid) as error:
+        requests = _put(version, kind, arguments)
+    except NoWord as unsaid:
+        return Outcome(status=CommandStatus.FAILED, result=None, error=str(unsaid))
+    answers, error = await _asked(
+        line,
+        requests,
+        deadline_s=timeout_s,
+        priority=traits_of(kind).priority,
+        send_within_s=send_within_s,
+        on_sent=on_sent,
+    )
+    if error is None:
+        return _outcome(version, kind, answers)
+    failed = _failure(error, timeout_s)
+    if not answers:
+        return failed
+    told = _outcome(version, kind, answers).result or {}
+    told_of = f"{len(answers)} of {len(requests)} messages were answered"
+    return replace(failed, result={**told, **(failed.result or {})}, error=f"{failed.error}; {told_of}")
+
+
+def _failure(error: DomainError, timeout_s: float) -> Outcome:
+    """Raises what is no failure of the station's or the line's."""
+    if isinstance(error, Refused | Invalid):
         return Outcome(status=CommandStatus.FAILED, result=dict(error.details) or None, error=error.message)
-    except (Unavailable, LimitExceeded) as error:
+    if isinstance(error, Unavailable | LimitExceeded):
         return _missed(error, timeout_s)
-    if kind in version.ANSWERS:
-        return version.ANSWERS[kind](answer)
-    return _outcome(answer)
+    raise error
 
 
 def _missed(error: DomainError, timeout_s: float) -> Outcome:
@@ -142,8 +153,10 @@ def _put(version: OcppVersion, kind: CommandKind, arguments: dict[str, Any]) -> 
     return requests if isinstance(requests, list) else [requests]
 
 
-async def _asked(line: Line, requests: list[Any], *, deadline_s: float, send_within_s: float | None, **how: Any) -> Any:
-    """The answers to all of them as one: lists one after the other, of everything else the last word."""
+async def _asked(
+    line: Line, requests: list[Any], *, deadline_s: float, send_within_s: float | None, **how: Any
+) -> tuple[list[Any], DomainError | None]:
+    """The answers to all of them, or to those before the one that failed, and how it did."""
     now = asyncio.get_running_loop().time
     began = now()
     answers: list[Any] = []
@@ -157,11 +170,12 @@ async def _asked(line: Line, requests: list[Any], *, deadline_s: float, send_wit
         except DomainError as error:
             if answers:
                 error.details["on_wire"] = True  # a part of it was
-            raise
-    return reduce(_joined, answers)
+            return answers, error
+    return answers, None
 
 
 def _joined(first: Any, second: Any) -> Any:
+    """Lists one after the other, of everything else the last word."""
     lists = {
         name: getattr(first, name) + value
         for name, value in vars(second).items()
@@ -185,7 +199,13 @@ def in_parts(items: Sequence[Item], arguments: Mapping[str, Any], size: Callable
     return parts
 
 
-def _outcome(answer: Any) -> Outcome:
+def _outcome(version: OcppVersion, kind: CommandKind, answers: list[Any]) -> Outcome:
+    """Of several answers as of one."""
+    answer = reduce(_joined, answers)
+    return version.ANSWERS[kind](answer) if kind in version.ANSWERS else _word(answer)
+
+
+def _word(answer: Any) -> Outcome:
     said = str(getattr(answer, "status", "Accepted"))
     result = {name: value for name, value in _fields(answer).items() if value is not None}
     if said in _YES:

@@ -350,3 +350,30 @@ async def test_the_outcome_of_a_command_has_a_type(acme: Tester) -> None:
         typed = told["outcome"] or {}
         assert typed.pop("__typename", "").endswith("Outcome") is (result is not None)
         assert (typed or None, told["result"]) == (shown, result)
+
+
+async def test_what_was_answered_before_an_order_failed_is_shown_in_types_and_remembered(acme: Tester) -> None:
+    station = await a_station(acme)
+    variable = {"component": "C", "variable": "V", "attribute": "ACTUAL", "status": "Accepted", "value": "1"}
+    async with acme.work() as work:
+        command = await commands.request(
+            work,
+            station_id=station.id,
+            kind=commands.CommandKind.GET_VARIABLES,
+            arguments={"variables": [{"component": "C", "variable": "V"}, {"component": "C", "variable": "W"}]},
+        )
+    async with acme.work() as work:
+        result = {"variables": [variable], "error_code": "InternalError"}
+        await commands.complete(work, command_id=command.id, outcome=Outcome("FAILED", result, "refused"))
+
+    shown = await acme.gql(
+        """query ($id: ID!) { command(id: $id) { status outcome { ... on VariablesOutcome { variables { value } } }
+             station { variables { nodes { variable value } } } } }""",
+        {"id": str(command.id)},
+    )
+
+    assert shown["command"] == {
+        "status": "FAILED",
+        "outcome": {"variables": [{"value": "1"}]},
+        "station": {"variables": {"nodes": [{"variable": "V", "value": "1"}]}},
+    }

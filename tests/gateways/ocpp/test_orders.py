@@ -187,4 +187,30 @@ async def test_an_order_of_several_messages_was_heard_when_one_of_them_was(anyio
 
         outcome = await order
         assert (outcome.status, outcome.miss) == ("TIMEOUT", Miss.UNANSWERED)
+        assert outcome.error is not None
+        assert outcome.error.endswith("; 1 of 2 messages were answered")
+        assert [one["variable"] for one in (outcome.result or {})["variables"]] == ["B"], "what was answered is shown"
         assert (await station.ask(HEARTBEAT.replace("h1", "h2"))).startswith('[3,"h2"'), "the rest came too late"
+
+
+async def test_of_an_order_of_several_messages_what_was_answered_is_kept_where_another_is_refused(
+    anyio_backend: str,
+) -> None:
+    variables = [{"component": "C", "variable": f"V{number}", "value": "1"} for number in range(2)]
+    async with Csms.running() as csms, csms.station(version=Version.V201) as station:
+        await station.ask(HEARTBEAT)
+        how: dict[str, Any] = {"kind": CommandKind.SET_VARIABLES, "command_id": uuid4(), "timeout_s": 30}
+        arguments = {"variables": variables, "items_per_message": 1}
+        order = asyncio.create_task(Carrier().carry_out(csms.socket(), v201, arguments=arguments, **how))
+        message_id, _, _ = await station.called()
+        told = {"attributeStatus": "Accepted", "component": {"name": "C"}, "variable": {"name": "V0"}}
+        await station.say([3, message_id, {"setVariableResult": [told]}])
+        message_id, _, _ = await station.called()
+        await station.say([4, message_id, "InternalError", "", {}])
+
+        outcome = await order
+
+    assert (outcome.status, outcome.miss) == ("FAILED", None)
+    result = outcome.result or {}
+    assert result["error_code"] == "InternalError"
+    assert [(one["variable"], one["status"]) for one in result["variables"]] == [("V0", "Accepted")]
