@@ -71,7 +71,8 @@ async def _relay(house: House) -> dict[str, Any]:
 
 
 async def _history(house: House) -> dict[str, Any]:
-    return {"buffered": house.store.buffered}
+    spooled = 0 if house.spool is None else house.spool.waiting_bytes
+    return {"buffered": house.store.buffered, "spooled_bytes": spooled}
 
 
 async def _sockets(house: House) -> dict[str, Any]:

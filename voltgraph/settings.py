@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     graphql_idle_s: float = Field(default=0.0, ge=0)
     graphql_lifetime_s: float = Field(default=0.0, ge=0)
 
+    spool_mb: int = Field(default=1024, ge=0)
+
     stream_length: int = Field(default=10_000, gt=0)
     stream_quiet_s: int = Field(default=86_400, gt=0)
 

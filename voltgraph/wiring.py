@@ -1,16 +1,18 @@
 """From port to adapter: the one place that knows everyone."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
+from domain import points
 from domain.actor import system
 from domain.bus import Bus
 from domain.commands import (
@@ -25,7 +27,7 @@ from domain.commands import (
     start_delivering,
 )
 from domain.credentials import SecretKey
-from domain.points import HistoryStore, Latest
+from domain.points import HistoryStore, Latest, NoSpool, Spool
 from domain.reactions import OBJECTIONS
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
@@ -63,11 +65,12 @@ from gateways.redis import (
     Router,
     connect,
 )
+from gateways.spool import DiskSpool
 from gateways.timescale import TimescaleStore
 from voltgraph.auth import Doorkeeper
 from voltgraph.database import create_engine, plain_url
 from voltgraph.relay import SWEEP_EVERY_S, Relay
-from voltgraph.settings import Settings
+from voltgraph.settings import Settings, make_data_dir
 
 
 class ServerKey(SecretKey):
@@ -134,6 +137,7 @@ class House:
     bus: RedisBus
     redis: Redis
     store: TimescaleStore
+    spool: DiskSpool | None
     link: ClusterLink
     relay: Relay
     stations: Endpoint
@@ -160,6 +164,7 @@ class House:
             presence, latest = RedisPresence(redis), RedisLatest(redis)
             router = await stack.enter_async_context(Router(settings.redis_url))
             store = await stack.enter_async_context(TimescaleStore(plain_url(settings.database_url)))
+            spool = await stack.enter_async_context(_spool(settings)) if settings.spool_mb else None
             link = ClusterLink(presence, router, process_id)
             log_rules = StationLogRules(days=settings.station_log_days, heartbeats=settings.station_log_heartbeats)
             workplace = Workplace(
@@ -170,6 +175,7 @@ class House:
                     Presence: presence,
                     Latest: latest,
                     HistoryStore: store,
+                    Spool: spool or NoSpool(),
                     StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),
                     StationRules: StationRules(
@@ -217,6 +223,7 @@ class House:
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
             )
             door = Doorkeeper(workplace, bus)
+            await stack.enter_async_context(_running(points.replay(workplace), "spool replay"))
             yield cls(
                 process_id,
                 settings,
@@ -224,6 +231,7 @@ class House:
                 bus,
                 redis,
                 store,
+                spool,
                 link,
                 relay,
                 endpoint,
@@ -245,6 +253,21 @@ class House:
         """Answers what was received, then closes every station's socket: what is acknowledged is kept."""
         await self.stations.sockets.shutdown(self.settings.station_close_code, over_s=2.0)
         await finish_deliveries(2.0)
+
+
+def _spool(settings: Settings) -> DiskSpool:
+    return DiskSpool(make_data_dir(settings.data_dir) / "spool", limit_bytes=settings.spool_mb * 2**20)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _limits(settings: Settings) -> Limits:

@@ -25,7 +25,12 @@ from domain.points.readings import Reading as Reading
 from domain.points.readings import Recorded as Recorded
 from domain.points.readings import RecordError as RecordError
 from domain.points.readings import Source as Source
+from domain.points.recording import caught_up as caught_up
 from domain.points.recording import record as record
+from domain.points.recording import replay as replay
+from domain.points.spool import Delivery as Delivery
+from domain.points.spool import NoSpool as NoSpool
+from domain.points.spool import Spool as Spool
 from domain.points.store import HOLD as HOLD
 from domain.points.store import Figure as Figure
 from domain.points.store import Figures as Figures

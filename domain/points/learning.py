@@ -33,6 +33,13 @@ async def known(work: Work, readings: Mapping[str, Reading], owner: Owner | None
     return found
 
 
+def known_here(work: Work, readings: Mapping[str, Reading]) -> dict[str, Known] | None:
+    """The point of each address as this process remembers it, where it remembers all of them."""
+    addresses = DIRECTORY.of(work.tenant_id)
+    found = {address: point for address in readings if (point := addresses.get(address)) is not None}
+    return found if len(found) == len(readings) else None
+
+
 async def _apart(work: Work, missing: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known]:
     """In a context that knows of no open Work: the caller's has not begun, so nobody holds one connection for another.
 

@@ -1,25 +1,35 @@
 """The one way in for measurements, whichever gateway they come from."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import groupby
 from math import isfinite
 
-from domain.actor import Permission
-from domain.errors import Forbidden
+import structlog
+
+from domain.actor import Permission, system
+from domain.errors import Forbidden, TimedOut, Unavailable
 from domain.points.known import Known
 from domain.points.latest import LatestReading
-from domain.points.learning import known
+from domain.points.learning import known, known_here
 from domain.points.live import show
 from domain.points.news import Live
 from domain.points.readings import Owner, Quality, Reading, Recorded, RecordError
+from domain.points.spool import Delivery, Spool
 from domain.points.store import HistoryStore, Row
 from domain.units import CONVERSIONS, normalized
-from domain.work import Work
+from domain.work import Work, Workplace
+
+log = structlog.get_logger()
 
 ADDRESS_MAX = 255
 TEXT_MAX = 10_000
 UNIT_MAX = 32
 VERSION_MAX = 2**31 - 1
+REPLAYED_AT_ONCE = 5_000
+REPLAY_PAUSE_S = 1.0
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970, in some zones 1969
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -29,8 +39,10 @@ async def record(work: Work, readings: Sequence[Reading], *, owner: Owner | None
 
     Unknown addresses become points of `owner`. Units are normalized, see `domain.units`. NaN and infinities are
     refused, since a mean or an answer in JSON could not hold them: a gateway that wants to keep that a device said so
-    gives `text="NaN", quality=Quality.BAD`. Raises `Unavailable`, with nothing acknowledged, when the store is down;
-    without Redis only viewers have to wait. `work` must not have begun: its transaction has no part in this.
+    gives `text="NaN", quality=Quality.BAD`. While the store is down, readings wait on disk (`Spool`), which counts as
+    committed; what only the store or the point could say against them is then told to the log. Raises `Unavailable`,
+    with nothing acknowledged, when the disk has no room either; without Redis only viewers have to wait. `work` must
+    not have begun: its transaction has no part in this.
     """
     work.require(Permission.REPORT)
     if work.read_only:
@@ -38,12 +50,75 @@ async def record(work: Work, readings: Sequence[Reading], *, owner: Owner | None
     if work.session.in_transaction():
         raise RuntimeError("readings are recorded in a Work that has not begun: open one for them")
     batch = Batch(readings)
+    spool = work.port(Spool)  # type: ignore[type-abstract]
+    if not spool.behind:
+        with suppress(Unavailable):
+            return await _stored(work, batch, owner)
+        batch = Batch(readings)
+    recorded = batch.recorded
+    if batch.sound:
+        await spool.keep(Delivery(work.tenant_id, owner, batch.sound))
+        await _show_meanwhile(work, batch)
+    return recorded
+
+
+async def replay(workplace: Workplace) -> None:
+    """Records what waits on disk whenever something does; until it is cancelled."""
+    spool = workplace.port(Spool)  # type: ignore[type-abstract]
+    while True:
+        await spool.stirred()
+        if not await caught_up(workplace):
+            await asyncio.sleep(REPLAY_PAUSE_S)
+
+
+async def caught_up(workplace: Workplace) -> bool:
+    """Records what waits on disk in the order in which it came; False where the store is still away."""
+    spool = workplace.port(Spool)  # type: ignore[type-abstract]
+    at_once = REPLAYED_AT_ONCE
+    while deliveries := await spool.oldest(at_once):
+        for _, group in groupby(deliveries, key=lambda one: (one.tenant_id, one.owner)):
+            same = list(group)
+            try:
+                await _replay(workplace, same)
+            except (Unavailable, TimedOut):
+                return False
+            except Exception as error:
+                if len(same) > 1:
+                    at_once = 1  # whichever of them it is, it takes no other with it
+                    break
+                log.exception("a spooled delivery is put aside", tenant=str(same[0].tenant_id))
+                await spool.refused(same[0], str(error) or type(error).__name__)
+            await spool.settled(len(same))
+    return True
+
+
+async def _replay(workplace: Workplace, same: Sequence[Delivery]) -> None:
+    """Deliveries of one owner, as one; what only the point or the store has against a reading is put aside."""
+    tenant_id, owner = same[0].tenant_id, same[0].owner
+    readings = [reading for delivery in same for reading in delivery.readings]
+    async with workplace.open_work(system(tenant_id, "spool")) as work:
+        recorded = await _stored(work, Batch(readings), owner)
+    for error in recorded.errors:
+        log.warning("a spooled reading is put aside", tenant=str(tenant_id), reason=error.message)
+        aside = Delivery(tenant_id, owner, [readings[error.index]])
+        await workplace.port(Spool).refused(aside, error.message)  # type: ignore[type-abstract]
+
+
+async def _stored(work: Work, batch: "Batch", owner: Owner | None) -> Recorded:
     rows = batch.rows(await known(work, batch.first_of_each, owner))
     if rows:
         for position, reason in await work.port(HistoryStore).write(rows):  # type: ignore[type-abstract]
             batch.refuse_row(position, reason)
         await show(work, batch.newest())
-    return Recorded(len(readings) - len(batch.errors), sorted(batch.errors, key=lambda error: error.index))
+    return batch.recorded
+
+
+async def _show_meanwhile(work: Work, batch: "Batch") -> None:
+    """Viewers need not wait for the store, as long as it is known whose points these are."""
+    points = known_here(work, batch.first_of_each)
+    if points is not None:
+        batch.rows(points)
+        await show(work, batch.newest())
 
 
 class Batch:
@@ -51,6 +126,7 @@ class Batch:
 
     def __init__(self, readings: Sequence[Reading]) -> None:
         self.errors: list[RecordError] = []
+        self._size = len(readings)
         self.first_of_each: dict[str, Reading] = {}  # the first that has a unit, if any has
         self._readings: list[tuple[int, Reading]] = []
         self._rows: list[Row] = []
@@ -83,6 +159,15 @@ class Batch:
             self._rows.append(Row(point.series, at, value, text, quality, source, version))
             self._sources.append((index, address, point))
         return self._rows
+
+    @property
+    def sound(self) -> list[Reading]:
+        """Those with which nothing is wrong in themselves."""
+        return [reading for _, reading in self._readings]
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(self._size - len(self.errors), sorted(self.errors, key=lambda error: error.index))
 
     def refuse_row(self, position: int, reason: str) -> None:
         self._refused.add(position)

@@ -27,6 +27,11 @@ LEASE_S = 4
 RESET = "mutation ($id: ID!) { sendCommand(stationId: $id, command: { reset: { type: SOFT } }) { status error } }"
 DELETE = "mutation ($id: ID!) { deleteStation(id: $id) { id } }"
 STATUS = "subscription ($ids: [ID!]) { stationStatusUpdates(stationIds: $ids) { evseNumber status } }"
+RECORD = "mutation ($r: [ReadingInput!]!) { recordReadings(readings: $r) { recorded errors { message } } }"
+HISTORY = """
+query ($p: [String!]!) { history(points: $p, from: "2026-06-01T00:00:00Z", to: "2026-06-02T00:00:00Z") {
+    series { values } } }
+"""
 SESSIONS = "query ($i: String!) { sessions(filter: { stationIdentity: $i }) { nodes { status energyWh } } }"
 
 
@@ -155,6 +160,32 @@ async def test_the_database_goes_and_comes_back(
             await assert_kept(operator, ledger)
         await operator.ask(DELETE, id=station_id)  # upon which the relay has it hung up on
         await hung_up(idle.connection)
+
+
+async def test_readings_that_come_while_the_database_is_away_are_stored_when_it_is_back(
+    server: Server, tenant: Tenant, database: Machine, identity: str
+) -> None:
+    def readings(start: int) -> list[dict[str, Any]]:
+        return [
+            {"address": identity, "at": f"2026-06-01T12:00:{second:02}Z", "value": second}
+            for second in range(start, start + 10)
+        ]
+
+    async with asyncio.timeout(GUARD_S), Operator(server.url, tenant.secret) as operator:
+        await operator.ask(RECORD, r=readings(0))
+        with switched_off(database):
+            await until(lambda: _says(server, 503))
+            for start in (10, 20, 30):
+                assert await operator.ask(RECORD, r=readings(start)) == {"recorded": 10, "errors": []}
+        await until(lambda: _says(server, 200))
+
+        async def all_is_there() -> bool:
+            (series,) = (await operator.ask(HISTORY, p=[identity]))["series"]
+            return bool(series["values"] == list(range(40)))
+
+        await until(all_is_there)
+        waiting = [line for line in (await operator.get("/metrics")).text.splitlines() if "spool_bytes" in line]
+        assert float(waiting[-1].split()[-1]) == 0
 
 
 async def test_redis_goes_and_comes_back(server: Server, tenant: Tenant, cache: Machine, identity: str) -> None:

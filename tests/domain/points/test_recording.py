@@ -13,7 +13,7 @@ from domain import history, points
 from domain.actor import Role
 from domain.errors import Forbidden, NotFound, Unavailable
 from domain.page import PageRequest
-from domain.points import HistoryStore, Owner, OwnerKind, Quality, Reading, RecordError, ValueType
+from domain.points import HistoryStore, NoSpool, Owner, OwnerKind, Quality, Reading, RecordError, Spool, ValueType
 from domain.points.recording import TEXT_MAX
 from domain.work import Workplace
 from gateways.timescale import TimescaleStore
@@ -277,9 +277,9 @@ async def test_a_hundred_thousand_readings_are_all_there(acme: Tester) -> None:
     assert reading.value == seconds - 1 + 7
 
 
-async def test_without_a_store_nothing_is_acknowledged(acme: Tester) -> None:
+async def test_without_a_store_and_a_spool_nothing_is_acknowledged(acme: Tester) -> None:
     async with TimescaleStore("postgresql://nobody@/nowhere?host=/nonexistent") as nowhere:
-        workplace = with_port(acme.workplace, HistoryStore, nowhere)
+        workplace = with_port(with_port(acme.workplace, HistoryStore, nowhere), Spool, NoSpool())
         async with workplace.open_work(acme.actor) as work:
             with pytest.raises(Unavailable, match="history store"):
                 await points.record(work, [Reading(POWER, NOON, 1)])
@@ -287,11 +287,11 @@ async def test_without_a_store_nothing_is_acknowledged(acme: Tester) -> None:
     assert await latest(acme, POWER) is None
 
 
-async def test_without_a_database_nothing_is_acknowledged(acme: Tester) -> None:
+async def test_without_a_database_and_a_spool_nothing_is_acknowledged(acme: Tester) -> None:
     nowhere = create_engine("postgresql+asyncpg://nobody@/nowhere?host=/nonexistent")
-    workplace = Workplace(nowhere, ports=acme.workplace._ports)
+    workplace = with_port(Workplace(nowhere, ports=acme.workplace._ports), Spool, NoSpool())
     async with workplace.open_work(acme.actor) as work:
-        with pytest.raises(Unavailable, match="database"):
+        with pytest.raises(Unavailable, match="history store"):
             await points.record(work, [Reading(POWER, NOON, 1)])
     await nowhere.dispose()
 

@@ -1,0 +1,249 @@
+"""The spool in a folder: segments that are appended to, read from the front, and removed when they are settled.
+
+Each process writes a folder of its own, locked while it lives; what one that died has left, the next takes over.
+"""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+import structlog
+from prometheus_client import Counter, Gauge
+
+from domain.errors import Unavailable
+from domain.points import Delivery, Spool
+from gateways.spool.frames import HEAD_BYTES, pack, unpack, whole
+
+log = structlog.get_logger()
+
+BYTES = Gauge("voltgraph_spool_bytes", "Readings that wait on disk for the history store", multiprocess_mode="livesum")
+SPOOLED = Counter("voltgraph_spool_readings", "Readings that went to disk, since the history store was away")
+SETTLED = Counter("voltgraph_spool_readings_settled", "Readings that the history store has got from the disk")
+REFUSED = Counter("voltgraph_spool_readings_refused", "Readings from the disk that cannot be recorded, put aside")
+
+SEGMENT_BYTES = 16 * 2**20
+SUFFIX = ".spool"
+REFUSED_FILE = "refused.jsonl"
+LOCK = "lock"
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    size: int
+    read: int = 0  # up to where all is settled
+
+
+class DiskSpool(Spool):
+    """`async with DiskSpool(folder, limit_bytes=…) as spool`. `limit_bytes` is of this process."""
+
+    def __init__(self, folder: Path, *, limit_bytes: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._home = folder
+        self._folder = folder / f"{os.getpid()}-{time.time_ns()}"
+        self._limit, self._segment_bytes = limit_bytes, segment_bytes
+        self._segments: deque[_Segment] = deque()
+        self._bytes = 0
+        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._appending = False
+        self._stirred = asyncio.Event()
+        self._lock: int | None = None
+        self._handed_out: _Segment | None = None
+        self._ends: list[int] = []  # of the frames that `oldest` has handed out
+        self._readings: list[int] = []  # in each of them
+
+    @property
+    def behind(self) -> bool:
+        return bool(self._segments or self._pending)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._open)
+        self._changed(0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._writing is not None:
+            await self._writing
+        await asyncio.to_thread(self._close)
+
+    async def keep(self, delivery: Delivery) -> None:
+        frame = pack(delivery)
+        if self._bytes + len(frame) > self._limit:
+            raise Unavailable("the history store is not reachable, and the disk's share for readings is used up")
+        self._changed(len(frame))
+        kept = asyncio.get_running_loop().create_future()
+        self._pending.append((frame, kept))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_pending(), name="spool")
+        await kept
+        SPOOLED.inc(len(delivery.readings))
+
+    async def oldest(self, readings: int) -> Sequence[Delivery]:
+        self._ends, self._readings = [], []
+        segment = next((one for one in self._segments if one.read < one.size), None)
+        if segment is None:
+            return ()
+        self._handed_out = segment
+        content = await asyncio.to_thread(_content, segment.path, segment.read, segment.size)
+        deliveries: list[Delivery] = []
+        count = 0
+        for delivery, end in unpack(memoryview(content)):
+            if deliveries and count + len(delivery.readings) > readings:
+                break
+            deliveries.append(delivery)
+            self._ends.append(segment.read + end)
+            self._readings.append(len(delivery.readings))
+            count += len(delivery.readings)
+        return deliveries
+
+    async def settled(self, deliveries: int) -> None:
+        segment = self._handed_out
+        if segment is None or not deliveries:
+            return
+        end = self._ends[deliveries - 1]
+        self._changed(segment.read - end)
+        SETTLED.inc(sum(self._readings[:deliveries]))
+        segment.read = end
+        self._readings = self._readings[deliveries:]
+        self._ends = self._ends[deliveries:]
+        self._prune()
+
+    async def refused(self, delivery: Delivery, reason: str) -> None:
+        REFUSED.inc(len(delivery.readings))
+        line = orjson.dumps({"reason": reason, "delivery": pack(delivery)[HEAD_BYTES:].decode()}) + b"\n"
+        path = self._home / REFUSED_FILE
+        if not path.exists() or path.stat().st_size + len(line) <= self._limit:
+            await asyncio.to_thread(_append, path, path.stat().st_size if path.exists() else 0, line)
+
+    async def stirred(self) -> None:
+        while not any(segment.read < segment.size for segment in self._segments):
+            self._stirred.clear()
+            await self._stirred.wait()
+
+    async def _write_pending(self) -> None:
+        """All that came while the disk was busy shares one write."""
+        while self._pending:
+            pending, self._pending = self._pending, []
+            self._appending = True
+            frames = b"".join(frame for frame, _ in pending)
+            try:
+                segment = await self._segment_with_room()
+                await asyncio.to_thread(_append, segment.path, segment.size, frames)
+            except OSError as error:
+                log.error("readings not kept on disk", reason=str(error))
+                self._changed(-len(frames))
+                for _, kept in pending:
+                    if not kept.done():
+                        kept.set_exception(Unavailable("the history store is not reachable, nor is the disk"))
+            else:
+                segment.size += len(frames)
+                self._stirred.set()
+                for _, kept in pending:
+                    if not kept.done():
+                        kept.set_result(None)
+            self._appending = False
+            self._prune()
+
+    async def _segment_with_room(self) -> _Segment:
+        if self._segments and self._segments[-1].size < self._segment_bytes:
+            return self._segments[-1]
+        segment = _Segment(self._folder / f"{time.time_ns():020}{SUFFIX}", 0)
+        await asyncio.to_thread(_create, segment.path)
+        self._segments.append(segment)
+        return segment
+
+    def _prune(self) -> None:
+        """A segment that is settled goes, unless it is about to be appended to."""
+        while self._segments and self._segments[0].read == self._segments[0].size:
+            if self._appending and len(self._segments) == 1:
+                return
+            self._segments.popleft().path.unlink(missing_ok=True)
+
+    def _changed(self, by: int) -> None:
+        self._bytes += by
+        BYTES.set(self._bytes)
+
+    def _open(self) -> None:
+        """Under the home's lock, so that nobody takes over a folder that is just being made."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        with _locked(self._home / LOCK):
+            self._folder.mkdir()
+            self._lock = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in sorted(path for path in self._home.iterdir() if path.is_dir() and path != self._folder):
+                with suppress(BlockingIOError), _locked(left / LOCK, wait=False):
+                    self._take_over(left)
+        if self._segments:
+            log.warning("readings of an earlier process wait on disk", bytes=self._bytes)
+
+    def _take_over(self, left: Path) -> None:
+        """Read again from its beginning, though some of it may be stored: written twice is written once."""
+        for path in sorted(left.glob(f"*{SUFFIX}")):
+            sound = whole(memoryview(path.read_bytes()))
+            if sound < path.stat().st_size:
+                log.warning("a spooled file ends in what is not whole", path=str(path), whole_bytes=sound)
+            self._segments.append(_Segment(path.rename(self._folder / path.name), sound))
+            self._bytes += sound
+        (left / LOCK).unlink()
+        left.rmdir()
+
+    def _close(self) -> None:
+        self._prune()
+        with _locked(self._home / LOCK):
+            if not self._segments:
+                (self._folder / LOCK).unlink()
+                self._folder.rmdir()
+            if self._lock is not None:
+                os.close(self._lock)
+        BYTES.set(0)
+
+
+def _content(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
+
+
+def _create(path: Path) -> None:
+    """The name is on disk too, or a loss of power would take the file with what is in it."""
+    path.touch(0o600)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _append(path: Path, at: int, content: bytes) -> None:
+    """At `at`, where an earlier try that failed may have left something."""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.seek(at)
+        file.truncate()
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(descriptor)
