@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from domain.points import HOLD, Figure, Figures, Quality, Row, Sample, Track
-from gateways.timescale.writer import QUALITY_CODE, SOURCE_CODE
+from gateways.timescale.encoding import QUALITY_CODE, SOURCE_CODE
 
 QUALITIES = {code: quality for quality, code in QUALITY_CODE.items()}
 SOURCES = {code: source for source, code in SOURCE_CODE.items()}

@@ -30,7 +30,8 @@ _TERMINATE = (
 )
 _BLOCKED = """
 select count(*) from pg_stat_activity
-where application_name = 'voltgraph history' and wait_event_type = 'Lock' and query like '%insert into reading%'
+where application_name = 'voltgraph history' and wait_event_type = 'Lock'
+    and (query like '%insert into reading%' or query ilike 'copy "reading"%' or query ilike 'copy reading%')
 """
 
 
@@ -288,3 +289,13 @@ async def test_without_a_database_everything_is_unavailable(series: Iterator[int
             with pytest.raises(Unavailable):
                 await ask
         assert store.buffered == 0
+
+
+async def test_what_is_there_already_takes_nothing_that_is_new_with_it(
+    timescale: TimescaleStore, application: asyncpg.Connection, series: Iterator[int]
+) -> None:
+    one = next(series)
+    for first in range(0, 50, 10):  # each time ten that were sent before
+        assert await timescale.write(rows(one, 20, first=first)) == []
+
+    assert await values(application, one) == list(range(60))
