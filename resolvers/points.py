@@ -3,12 +3,22 @@ from contextlib import aclosing
 from datetime import datetime
 
 import strawberry
+from strawberry import Maybe
 
 from domain import points
 from domain.bus import Message, Topic
 from domain.page import FIRST_DEFAULT, Page, PageRequest
-from domain.points import OwnerKind, PointKind, PointUpdate, Quality, Reading, ValueType
-from resolvers.arguments import optional_id
+from domain.points import (
+    OwnerKind,
+    PointKind,
+    PointUpdate,
+    Quality,
+    Reading,
+    SeriesAggregation,
+    SeriesDataType,
+    ValueType,
+)
+from resolvers.arguments import changes, optional_id
 from resolvers.context import Context, Info
 from resolvers.live import live
 from resolvers.pages import every_page, in_parts
@@ -16,13 +26,18 @@ from resolvers.pages import every_page, in_parts
 strawberry.enum(PointKind, description="Measured, signaled, switched, set (IEC 60870).")
 strawberry.enum(ValueType, description="Whether readings are numbers or texts.")
 strawberry.enum(OwnerKind, description="What a point belongs to.")
+strawberry.enum(
+    SeriesAggregation,
+    description="What a reading says of the time since the one before: its value at an instant, or a figure of it all.",
+)
+strawberry.enum(SeriesDataType, description="Where values come from: the world, or somebody's mind.")
 strawberry.enum(Quality, description="How far the device itself believes in its value.")
 
 
 @strawberry.input(description="Which points; all that is given must hold.")
 class PointFilter:
     prefix: str | None = strawberry.field(default=None, description="How the address begins.")
-    owner: strawberry.ID | None = strawberry.field(default=None, description="The station that it belongs to.")
+    owner: strawberry.ID | None = strawberry.field(default=None, description="The station or meter that it belongs to.")
     kind: PointKind | None = None
     text: str | None = strawberry.field(default=None, description="Part of the address, in any case.")
 
@@ -35,6 +50,24 @@ class ReadingInput:
     text: str | None = None
     quality: Quality | None = strawberry.field(default=None, description="GOOD where nothing is said.")
     unit: str | None = strawberry.field(default=None, description="Converted to the base unit: kWh to Wh, kW to W.")
+
+
+@strawberry.input
+class Described:
+    """What may be said of any point that is made."""
+
+    unit: str | None = strawberry.field(default=None, description="The base unit is kept: kWh becomes Wh.")
+    aggregation: SeriesAggregation | None = strawberry.field(
+        default=None, description="What a reading says of the time since the one before."
+    )
+    data_type: SeriesDataType | None = strawberry.field(default=None, description="Where its values come from.")
+
+
+@strawberry.input(description="What changes of a point; what is absent stays, null clears.")
+class UpdatePointInput:
+    aggregation: Maybe[SeriesAggregation | None]
+    data_type: Maybe[SeriesDataType | None]
+    rollover_at: Maybe[float | None]
 
 
 async def listed(
@@ -59,6 +92,11 @@ async def by_address(info: Info, address: str) -> points.Point:
 
 def latest(root: points.Point, info: Info) -> Awaitable[points.LatestReading | None]:
     return info.context.loaders.latest.load(root.id)
+
+
+async def update(info: Info, address: str, input: UpdatePointInput) -> points.Point:
+    async with info.context.write() as work:
+        return await points.update(work, address=address, **changes(input))
 
 
 async def record(info: Info, readings: list[ReadingInput]) -> points.Recorded:

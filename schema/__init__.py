@@ -15,6 +15,7 @@ from schema.errors import show
 from schema.history import HistoryQuery
 from schema.local_lists import LocalListMutation
 from schema.locations import LocationMutation, LocationQuery
+from schema.meters import MeterMutation, MeterQuery
 from schema.points import PointMutation, PointQuery, PointSubscription
 from schema.reservations import ReservationMutation, ReservationQuery, ReservationSubscription
 from schema.scalars import SCALARS
@@ -36,6 +37,7 @@ class Query(
     ReservationQuery,
     TokenQuery,
     LocationQuery,
+    MeterQuery,
     PointQuery,
     HistoryQuery,
     CommandQuery,
@@ -52,6 +54,7 @@ class Mutation(
     ReservationMutation,
     TokenMutation,
     LocationMutation,
+    MeterMutation,
     LocalListMutation,
     PointMutation,
     CommandMutation,

@@ -5,7 +5,7 @@ from operator import attrgetter
 import strawberry
 
 from domain import points
-from domain.points import OwnerKind, PointKind, Quality, ValueType
+from domain.points import OwnerKind, PointKind, Quality, SeriesAggregation, SeriesDataType, ValueType
 from resolvers import points as door
 from schema import limits
 from schema.page import Connection
@@ -33,6 +33,9 @@ class Point:
     value_type: ValueType = attribute("Whether readings are numbers or texts.")
     owner_kind: OwnerKind | None = attribute("What it belongs to.")
     owner_id: strawberry.ID | None = attribute("The id of what it belongs to.")
+    aggregation: SeriesAggregation | None = attribute("What a reading says of the time since the one before.")
+    data_type: SeriesDataType | None = attribute("Where its values come from, where somebody has said so.")
+    rollover_at: float | None = attribute("The value at which a register starts again from 0, in the point's unit.")
     created_at: datetime = attribute("When it was first heard of.")
     latest: LatestReading | None = answer(door.latest, "The newest measurement.")
 
@@ -72,6 +75,7 @@ class PointQuery:
 
 @strawberry.type
 class PointMutation:
+    update_point: Point | None = answer(door.update, "Say more of a point, or something else.")
     record_readings: Recorded | None = answer(
         door.record,
         "Record measurements; unknown addresses become points. Answers after the commit.",

@@ -1,5 +1,7 @@
 """Points: one datum each, its latest value and its history."""
 
+from domain.points.describing import create as create
+from domain.points.describing import update as update
 from domain.points.latest import Latest as Latest
 from domain.points.latest import LatestReading as LatestReading
 from domain.points.models import OwnerKind as OwnerKind

@@ -48,6 +48,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     """What the demo has, once its stations charge."""
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
+    owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
     a_station_with_orphans(server, "CP-ORPHANED")
@@ -64,6 +65,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         tokens { nodes { id uid } }
         reservations { nodes { id } }
         locations { nodes { id } }
+        meters { nodes { id } }
         commands { nodes { id } }
         sessionOrphans { nodes { id } }
         credentials(first: 1) { nodes { id name } }

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import schema
-from domain import commands, credentials, points, reservations, security_events, sessions, stations, tokens
+from domain import commands, credentials, meters, points, reservations, security_events, sessions, stations, tokens
 from domain.actor import Role
 from domain.commands import CommandKind
+from domain.meters import MeterKind
 from domain.page import PageRequest
 from domain.points import Reading
 from domain.stations import StationStatus
@@ -25,7 +26,7 @@ from tests.tester import Tester, watched
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-IDENTITY, CARD, GROUP, ADDRESS = "RIVAL-1", "RIVALS-CARD", "RIVALS", "rival/power"
+IDENTITY, CARD, GROUP, METER, ADDRESS = "RIVAL-1", "RIVALS-CARD", "RIVALS", "rivals", "rival/power"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Belongings:
 
     station: str
     location: str
+    meter: str
     token: str
     session: str
     orphan: str
@@ -74,12 +76,14 @@ async def belongings(tester: Tester) -> Belongings:
         reserved = await reservations.request(
             work, station_id=station.id, token_uid=CARD, expires_at=work.now + timedelta(days=1)
         )
+        meter = await meters.create(work, name=METER, kind=MeterKind.GAS, location_id=location.id)
         credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
     async with tester.work() as work:
         await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
     return Belongings(
         station=str(station.id),
         location=str(location.id),
+        meter=str(meter.id),
         token=str(token.id),
         session=str(started.session.id),
         orphan=str(orphan.id),
@@ -131,6 +135,12 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     "tokenGroups": [("tokenGroups { totalCount nodes { id } }", EMPTY)],
     "locations": [(f"locations {NODES}", EMPTY)],
     "location": [('location(id: "{location}") { id }', GONE)],
+    "meters": [
+        (f"meters {NODES}", EMPTY),
+        (f'meters(filter: {{locationId: "{{location}}"}}) {NODES}', EMPTY),
+        (f'meters(filter: {{text: "{METER}"}}) {NODES}', EMPTY),
+    ],
+    "meter": [('meter(id: "{meter}") { id points { totalCount } }', GONE)],
     "points": [
         (f"points {NODES}", EMPTY),
         (f'points(filter: {{owner: "{{station}}"}}) {NODES}', EMPTY),
@@ -195,6 +205,17 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "updateLocation": [('updateLocation(id: "{location}", input: {name: "ours"}) { id }', GONE)],
     "deleteLocation": [('deleteLocation(id: "{location}") { id }', GONE)],
     "setStationPolicy": [("setStationPolicy(policy: PENDING) { slug }", "own")],
+    "createMeter": [
+        (f'createMeter(input: {{name: "{METER}", kind: GAS}}) {{ location {{ id }} }}', "fresh"),
+        ('createMeter(input: {name: "ours", kind: GAS, locationId: "{location}"}) { id }', GONE),
+    ],
+    "updateMeter": [
+        ('updateMeter(id: "{meter}", input: {kind: WATER}) { id }', GONE),
+        ('updateMeter(id: "{meter}", input: {locationId: "{location}"}) { id }', GONE),
+    ],
+    "deleteMeter": [('deleteMeter(id: "{meter}") { id }', GONE)],
+    "createMeterSeries": [('createMeterSeries(meterId: "{meter}", input: {name: "a"}) { id }', GONE)],
+    "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9}}) {{ id }}', GONE)],
     "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
     "createCredential": [('createCredential(input: {name: "ours", role: VIEWER}) { credential { name } }', "fresh")],
     "revokeCredential": [('revokeCredential(id: "{credential}") { id }', GONE)],
@@ -369,9 +390,10 @@ async def everything(tester: Tester) -> Any:
           tokens {{ nodes {{ id uid status }} }}
           tokenGroups {{ nodes {{ id uid masterPass maxSessions }} }}
           locations {{ nodes {{ id name }} }}
+          meters {{ nodes {{ id name kind location {{ id }} }} }}
           commands {{ nodes {{ id status completedAt }} }}
           credentials {{ nodes {{ id name revokedAt }} }}
-          points {{ nodes {{ id address latest {{ value at }} }} }}
+          points {{ nodes {{ id address rolloverAt latest {{ value at }} }} }}
           history(points: ["{ADDRESS}"], {YEAR}) {{
             timestamps series {{ values }}
           }}
