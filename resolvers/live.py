@@ -5,8 +5,8 @@ event that they have heard last is told what came after it instead of the first 
 again; who is too slow for a bounded queue is told to subscribe again (`RESYNC`), never left behind in silence.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -51,49 +51,53 @@ def live(
 
     Ends when the caller's credential is revoked.
     """
-    if context.part is Part.NEWS:
-        return _news(context, topics, watch)
-    after = context.after or after
+    after = None if context.part is Part.NEWS else context.after or after
     if after is not None:
         place(after)
-    begin = _joined if context.part is Part.JOIN else _whole
-    return begin(context, topics, watch, after)
+    return _told(context, topics, watch, after)
 
 
-async def _whole(
+async def _told(
     context: Context, topics: Sequence[Topic], watch: Watch[Item], after: str | None
 ) -> AsyncGenerator[Item, None]:
-    async with _bus(context).listen(*topics, *_revocation(context.caller), after=after) as ear:
-        context.listening()
-        async with aclosing(_first(watch, after)) as items:
-            async for item in items:
-                yield item
-        async with aclosing(_told(ear, watch)) as items:
-            async for item in items:
-                yield item
+    """One generator for all, since each more is gone through for each piece of news."""
+    try:
+        async with _news(context, topics, after) as news:
+            if context.part is Part.NEWS:
+                await watch.resume(None)
+            else:
+                async with aclosing(_first(watch, after)) as items:
+                    async for item in items:
+                        yield item
+            async for one in news:
+                if isinstance(one, Gap):
+                    async with aclosing(_first(watch, None)) as items:
+                        async for item in items:
+                            yield item
+                elif one.topic.kind == CredentialRevoked.kind:
+                    raise Unauthenticated("the credential was revoked")
+                else:
+                    for item in await _translated(watch, one):
+                        yield item
+    except Overflowed:
+        raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
 
 
-async def _joined(
-    context: Context, topics: Sequence[Topic], watch: Watch[Item], after: str | None
-) -> AsyncGenerator[Item, None]:
-    """Whoever asks for this part hears the news already."""
-    async with aclosing(_first(watch, after)) as items:
-        async for item in items:
-            yield item
-    if after is not None:
+@asynccontextmanager
+async def _news(
+    context: Context, topics: Sequence[Topic], after: str | None
+) -> AsyncIterator[AsyncIterable[Message | Gap]]:
+    """Heard from before the first look on. Whoever is to join a group hears there what is new, and here what it has
+    missed."""
+    bus = context.port(Bus)  # type: ignore[type-abstract]
+    if context.part is Part.JOIN:
         facts = [topic for topic in topics if topic.kind == topics[0].kind]
-        async with aclosing(_told(_bus(context).replay(*facts, after=after), watch)) as items:
-            async for item in items:
-                yield item
-
-
-async def _news(context: Context, topics: Sequence[Topic], watch: Watch[Item]) -> AsyncGenerator[Item, None]:
-    async with _bus(context).listen(*topics) as ear:
+        yield _nothing() if after is None else bus.replay(*facts, after=after)
+        return
+    revocation = [] if context.part is Part.NEWS else _revocation(context.caller)
+    async with bus.listen(*topics, *revocation, after=after) as ear:
         context.listening()
-        await watch.resume(None)
-        async with aclosing(_told(ear, watch)) as items:
-            async for item in items:
-                yield item
+        yield ear
 
 
 async def _first(watch: Watch[Item], after: str | None) -> AsyncGenerator[Item, None]:
@@ -106,22 +110,6 @@ async def _first(watch: Watch[Item], after: str | None) -> AsyncGenerator[Item, 
             yield item
 
 
-async def _told(news: AsyncIterable[Message | Gap], watch: Watch[Item]) -> AsyncGenerator[Item, None]:
-    try:
-        async for one in news:
-            if isinstance(one, Gap):
-                async with aclosing(_first(watch, None)) as items:
-                    async for item in items:
-                        yield item
-            elif one.topic.kind == CredentialRevoked.kind:
-                raise Unauthenticated("the credential was revoked")
-            else:
-                for item in await _translated(watch, one):
-                    yield item
-    except Overflowed:
-        raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
-
-
 async def _translated(watch: Watch[Item], news: Message) -> Iterable[Item]:
     try:
         return await watch.translate(news)
@@ -130,8 +118,9 @@ async def _translated(watch: Watch[Item], news: Message) -> Iterable[Item]:
         return ()
 
 
-def _bus(context: Context) -> Bus:
-    return context.port(Bus)  # type: ignore[type-abstract]
+async def _nothing() -> AsyncGenerator[Message | Gap, None]:
+    return
+    yield
 
 
 def _time_of(fact_id: str) -> datetime:

@@ -167,24 +167,35 @@ class Engine:
     async def answers(
         self, begun: "Answer | Subscription", call: Call, context: Forkable | None
     ) -> AsyncGenerator[Answer, None]:
-        """Every answer of what has begun."""
+        """Every answer of what has begun. Of what is joinable it is what `context` makes of it: what comes before its
+        news, or the news alone. One that fails later says so in its last answer.
+
+        One generator for all, since each more is gone through for each event.
+        """
+        if isinstance(begun, Joinable):
+            begun = await self._part(begun, call, context)
         if isinstance(begun, Answer):
             yield begun
-        elif isinstance(begun, Begun):
-            extensions = begun.extensions
-            async with aclosing(self._events(begun, call, context)) as answers:
-                async for answer in answers:
+        if not isinstance(begun, Begun):
+            return
+        extensions = begun.extensions
+        errors: list[GraphQLError] | None = None
+        try:
+            async with aclosing(begun.source):
+                async for payload in begun.source:
+                    event = self._event(begun, payload, call, context)
+                    answer = await (event if self.tracing is None else self.tracing.event(begun, event))
                     answer.extensions, extensions = extensions, None
                     yield answer
-
-    async def part(self, joinable: "Joinable", call: Call, context: Forkable) -> AsyncGenerator[Answer, None]:
-        """What `context` makes of a subscription: what comes before its news, or the news alone."""
-        begun = await self._begun(joinable.operation, call, context, joinable.rights, joinable.watch.part)
-        if isinstance(begun, Begun):
-            begun.span = joinable.span
-        async with aclosing(self.answers(begun, call, context)) as answers:
-            async for answer in answers:
-                yield answer
+        except Exception as error:
+            errors = self._shown([_of(error)], call, context)
+            answer = Answer(None, errors, broken=True, meter=begun.watch)
+            if self.tracing is not None:
+                self.tracing.broken(begun, answer)
+            answer.extensions = extensions
+            yield answer
+        finally:
+            begun.watch.ended(errors)
 
     def fault(self, error: Exception, call: Call, context: Forkable | None) -> Answer:
         """The last answer of what has failed on its way to its reader."""
@@ -296,29 +307,17 @@ class Engine:
             if not isinstance(begun, tuple):
                 watch.ended(errors)
 
-    async def _events(
-        self, subscription: "Begun", call: Call, context: Forkable | None
-    ) -> AsyncGenerator[Answer, None]:
-        """One that fails later says so in its last answer."""
-        errors: list[GraphQLError] | None = None
-        try:
-            async with aclosing(subscription.source):
-                async for payload in subscription.source:
-                    event = self._event(subscription, payload, call, context)
-                    yield await (event if self.tracing is None else self.tracing.event(subscription, event))
-        except Exception as error:
-            errors = self._shown([_of(error)], call, context)
-            answer = Answer(None, errors, broken=True, meter=subscription.watch)
-            if self.tracing is not None:
-                self.tracing.broken(subscription, answer)
-            yield answer
-        finally:
-            subscription.watch.ended(errors)
+    async def _part(self, joinable: "Joinable", call: Call, context: Forkable | None) -> "Answer | Subscription":
+        begun = await self._begun(joinable.operation, call, context, joinable.rights, joinable.watch.part)
+        if isinstance(begun, Begun):
+            begun.span = joinable.span
+        return begun
 
     async def _event(self, subscription: "Begun", payload: Any, call: Call, context: Forkable | None) -> Answer:
         started = perf_counter()
-        result: Any = subscription.executor.build_per_event_executor(payload).execute_operation(False)
-        if isawaitable(result):
+        subscription.executor = executor = subscription.executor.for_event(payload)
+        result: Any = executor.execute_operation(False)
+        if not isinstance(result, ExecutionResult):
             result = await result
         errors = self._shown(result.errors, call, context)
         subscription.watch.executed(started)

@@ -44,6 +44,8 @@ class Executor(Execution):
 
     variant: Variant | None
     is_planned: bool
+    is_untouched = False
+    """It has executed, called no resolver and met no error, so that nothing is left in it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -122,6 +124,13 @@ class Executor(Execution):
     def selection(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Selection:
         return cast("Variant", self.variant).selection(self, type_, details)
 
+    def for_event(self, payload: Any) -> Self:
+        """The next event's: itself where the last has left nothing in it."""
+        executor = self if self.is_untouched else cast("Self", self.build_per_event_executor(payload))
+        executor.root_value = payload
+        executor.is_untouched = False
+        return executor
+
     def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
         executor = super().build_per_event_executor(payload)
         executor.context_value = _forked(self.context_value)
@@ -144,10 +153,12 @@ class Executor(Execution):
     def build_response(self, data: dict[str, Any] | None) -> Any:
         if self.variant is None:
             return super().build_response(data)
-        self.__dict__.pop("async_helpers", None)
+        helpers = self.__dict__.pop("async_helpers", None)
         if self.hooks is not None:
             self.run_async_work_finished_hook()
-        return ExecutionResult(data, self.collected_errors.errors or None)
+        errors = self.collected_errors.errors or None
+        self.is_untouched = helpers is None and errors is None
+        return ExecutionResult(data, errors)
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         if self.variant is None:

@@ -313,12 +313,12 @@ class Groups:
     def join_part(
         self, joinable: Joinable, context: Shareable, after: str | None = None
     ) -> AsyncGenerator[Answer, None]:
-        return self._engine.part(joinable, joinable.call, context.joining(after))
+        return self._engine.answers(joinable, joinable.call, context.joining(after))
 
     def _news(
         self, joinable: Joinable, context: Shareable, listening: Callable[[], None]
     ) -> AsyncGenerator[Answer, None]:
-        return self._engine.part(joinable, joinable.news_call, context.shared(listening))
+        return self._engine.answers(joinable, joinable.news_call, context.shared(listening))
 
     def _forget(self, key: Hashable, task: "asyncio.Task[None]") -> None:
         self._ending.discard(task)

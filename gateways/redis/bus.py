@@ -351,7 +351,7 @@ class RedisBus(Bus):
         if isinstance(item, Gap):
             _tell_gap(channel.ears)
         else:
-            DELIVERIES.inc(sum(ear.hear(item) for ear in channel.ears))
+            DELIVERIES.inc(sum([ear.hear(item) for ear in channel.ears]))
 
     # --- a line that was lost ------------------------------------------------------------------------------------
 

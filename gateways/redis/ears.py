@@ -44,7 +44,7 @@ class Waiting:
             DROPS.inc()
             return False
         key = next(self._sequence) if message.conflate is None else (message.topic, message.conflate)
-        older = self._items.get(key)
+        older = self._items.get(key) if self._items else None
         size_bytes = self._bytes - _size_bytes(older) + _size_bytes(message)
         full = older is None and self.room <= 0
         if full or (self._bytes and size_bytes > self.limit_bytes):
@@ -81,7 +81,8 @@ class BoundedEar(Ear):
 
     def __init__(self, limit: int, replay: Replay | None = None) -> None:
         self._waiting = Waiting(limit)
-        self._stirred = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stirred: asyncio.Future[None] | None = None  # while its reader waits; an `Event` costs twice as much
         self._begun = False
         self._closed = False
         self._replay = replay
@@ -107,8 +108,8 @@ class BoundedEar(Ear):
             elif self._closed:
                 raise StopAsyncIteration
             else:
-                self._stirred.clear()
-                await self._stirred.wait()
+                self._stirred = self._loop.create_future()
+                await self._stirred
 
     @property
     def room(self) -> int:
@@ -122,14 +123,14 @@ class BoundedEar(Ear):
         """Whether it is put before the reader."""
         if not self._begun or (self._replay is not None and self._is_behind and self._replay.tells(message)):
             return False
-        self._stirred.set()
+        self._stir()
         return self._waiting.offer(message)
 
     def hear_gap(self) -> None:
         if self._begun:
             GAPS.inc()
             self._waiting.gap()
-            self._stirred.set()
+            self._stir()
 
     def forget_ids(self) -> None:
         """Redis has lost its memory, and its clock was set back: a lower id is no sign of having been told any more."""
@@ -137,7 +138,13 @@ class BoundedEar(Ear):
 
     def close(self) -> None:
         self._closed = True
-        self._stirred.set()
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._stirred is not None:
+            if not self._stirred.done():
+                self._stirred.set_result(None)
+            self._stirred = None
 
     async def _read_on(self, replay: Replay) -> None:
         self._is_behind = not replay.is_at_end

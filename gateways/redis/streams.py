@@ -83,7 +83,8 @@ def decode(heard_on: Topic, frame: bytes, fact_id: str | None = None) -> Message
     header, _, payload = frame.partition(b"\n")
     fields: Any = orjson.loads(header)
     key, conflate = fields
-    return Message(Topic(heard_on.tenant_id, heard_on.kind, key), payload, conflate, fact_id)
+    topic = heard_on if key == heard_on.key else Topic(heard_on.tenant_id, heard_on.kind, key)
+    return Message(topic, payload, conflate, fact_id)
 
 
 def heard(channel_topic: Topic, told: bytes) -> tuple[str | None, Message | Gap]:

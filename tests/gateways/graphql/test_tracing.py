@@ -304,7 +304,7 @@ async def test_shared_news_is_linked_to_the_start_of_whoever_was_first(traced: T
     call = Call("subscription Mine { shared { span } }")
     first = await traced.engine.begin(call, None, RIGHTS, joins=True)
     assert isinstance(first, Joinable)
-    seen = [answer.data async for answer in traced.engine.part(first, first.news_call, Caller(None))]
+    seen = [answer.data async for answer in traced.engine.answers(first, first.news_call, Caller(None))]
 
     start, *events = traced.spans()
     assert (start.name, start.attributes["voltgraph.graphql.outcome"]) == ("subscription", "OK")
