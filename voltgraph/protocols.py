@@ -170,9 +170,10 @@ class Gathering:
     """A transport that writes what one turn of the loop has brought in one go: a call to the kernel costs more than
     most messages."""
 
-    __slots__ = ("_parts", "_size_bytes", "_transport", "_turn")
+    __slots__ = ("_parts", "_size_bytes", "_transport", "_turn", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
+        self.is_closing = transport.is_closing
         self._transport = transport
         self._turn = turn
         self._parts: list[bytes] = []
@@ -201,7 +202,7 @@ class Gathering:
             data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts.clear()
             self._size_bytes = 0
-            if not self._transport.is_closing():
+            if not self.is_closing():
                 self._transport.write(data)
 
 

@@ -86,7 +86,8 @@ class Group:
                         await self._all_told()
                         self._tell_end(answer)
                         return
-                    self.hears.set()
+                    if not self.hears.is_set():
+                        self.hears.set()
                     await self._take(Item.of(answer))
             await self._all_told()
             self._tell_end(None)
@@ -95,14 +96,16 @@ class Group:
 
     async def _take(self, item: Item) -> None:
         """Few are told at once; many by a task, which then has all that has come by its turn."""
+        if self._telling is None and len(self.seats) <= FEW:
+            self._tell([*self.seats], [item])
+            _observe_lag([item])
+            await self._pause()
+            return
         self._heard.append(item)
-        if self._telling is not None:
-            if len(self._heard) >= AHEAD:
-                await self._telling
-        elif len(self.seats) <= FEW:
-            await self._tell()
-        else:
+        if self._telling is None:
             self._telling = asyncio.create_task(self._tell_later(), name="group tells")
+        elif len(self._heard) >= AHEAD:
+            await self._telling
 
     async def _all_told(self) -> None:
         if self._telling is not None:
@@ -110,39 +113,39 @@ class Group:
 
     async def _tell_later(self) -> None:
         try:
-            await self._tell()
+            await self._tell_all()
         except Exception as error:
             self._fail(error)
             self.task.cancel()
         finally:
             self._telling = None
 
-    async def _tell(self) -> None:
+    async def _tell_all(self) -> None:
         """All that was heard to one after the other, so that each gets it in one go; in parts, where that is much.
 
         Who joins in between will see in what it looks at what this tells.
         """
         while self._heard:
             items, self._heard = self._heard, []
-            seats = list(self.seats)
+            seats = [*self.seats]
             part = max(1, AT_ONCE // len(items))
             for begin in range(0, len(seats), part):
-                for seat in seats[begin : begin + part]:
-                    self._tell_one(seat, items)
-                await self._pause(len(items) * len(seats[begin : begin + part]))
-            DELIVERIES.inc(len(items) * len(seats))
+                self._tell(seats[begin : begin + part], items)
+                await self._pause()
             _observe_lag(items)
 
-    async def _pause(self, deliveries: int) -> None:
-        self._unpaused += deliveries
+    def _tell(self, seats: Sequence["Seat"], items: Sequence[Item]) -> None:
+        for seat in seats:
+            for item in items:
+                if seat in self.seats:
+                    seat.hear(item)
+        self._unpaused += len(items) * len(seats)
+        DELIVERIES.inc(len(items) * len(seats))
+
+    async def _pause(self) -> None:
         if self._unpaused >= AT_ONCE:
             self._unpaused = 0
             await asyncio.sleep(0)
-
-    def _tell_one(self, seat: "Seat", items: list[Item]) -> None:
-        for item in items:
-            if seat in self.seats:
-                seat.hear(item)
 
     def _fail(self, error: Exception) -> None:
         log.error("a group has failed", exc_info=error)
@@ -164,11 +167,10 @@ class Group:
         GROUPS.dec()
 
 
-def _observe_lag(items: list[Item]) -> None:
-    now = time.time()
+def _observe_lag(items: Sequence[Item]) -> None:
     for item in items:
         if item.place is not None:
-            LAG.observe(max(0.0, now - item.place[0] / 1000))
+            LAG.observe(max(0.0, time.time() - item.place[0] / 1000))
 
 
 class Seat:

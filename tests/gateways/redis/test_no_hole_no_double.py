@@ -145,7 +145,7 @@ class World:
             self.told.doubtful.update(range(begin, begin + many))
 
     async def cut(self, kind: str) -> None:
-        with suppress(Unavailable, OSError):
+        with suppress(RedisError, OSError):
             async with connect(self.valkey.url) as redis:
                 await redis.client_kill_filter(_type=kind, skipme=True)
 
