@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from gateways.sim.catalog import Make
 from gateways.sim.faults import SLOW_S, Fault, clock_off, mistaken
 from gateways.sim.outbox import Message, Outbox, Stage
-from gateways.sim.outlet import Card, Cause, Order, Outlet, Reading, Reason, Session, Status
+from gateways.sim.outlet import Card, Cause, Order, Outlet, Place, Reading, Reason, Session, Status
 from gateways.sim.settings import ENERGY, Settings
 from gateways.sim.wire import Answer, CallFailed, Link, NoAnswer, Offline, Payload, quietly
 
@@ -38,6 +38,7 @@ class Dialect(Protocol):
     def changed(self, charger: "Charger", outlet: Outlet, session: Session) -> Call | None: ...
     def metered(self, charger: "Charger", outlet: Outlet, reading: Reading, *, triggered: bool) -> Call | None: ...
     def stopped(self, charger: "Charger", session: Session, reading: Reading, reason: Reason) -> Call: ...
+    def freed(self, place: Place, why: str) -> Call | None: ...
     def sealed(self, message: Message) -> Payload: ...
     def learn(self, session: Session, answer: Payload) -> None: ...
     def card_status(self, answer: Payload) -> str | None: ...
@@ -98,6 +99,7 @@ class Charger:
         self.registered = asyncio.Event()  # stays set while offline: a station that reconnects does not boot
         self.boot_asked = asyncio.Event()
         self.heartbeat_changed = asyncio.Event()
+        self.places_changed = asyncio.Event()
         self.reset_due = asyncio.Event()
         self.resetting: Reset | None = None
         self.tasks: asyncio.TaskGroup | None = None
@@ -151,6 +153,7 @@ class Charger:
 
     def start(self, outlet: Outlet, *, card: Card, cause: Cause, order: Order | None) -> None:
         reading = self.read(outlet)
+        place, outlet.place = outlet.place, None
         session = outlet.session = Session(
             transaction_id=self.dialect.new_transaction_id(),
             outlet=outlet.number,
@@ -160,6 +163,7 @@ class Charger:
             meter_start_wh=reading.register_wh,
             acknowledged_wh=reading.register_wh,
             remote_start_id=order.remote_start_id if order else None,
+            reservation=place.number if place else None,
             offline=not self.link.online.is_set(),
         )
         self.sessions.append(session)
@@ -202,13 +206,37 @@ class Charger:
 
     # What the server asks
 
-    def takes_orders(self, outlet: Outlet) -> bool:
+    def takes_orders(self, outlet: Outlet, card: Card) -> bool:
         free = outlet.session is None and outlet.order is None and outlet.status in ORDERABLE
-        return free and self.in_service(outlet) and self.ready
+        return free and outlet.is_open_to(card) and self.in_service(outlet) and self.ready
+
+    def outlet_for(self, card: Card, wanted: int | None) -> Outlet | None:
+        """Where a charge that the server asks for can begin; rather where the card has a place."""
+        outlets = [one for one in self.outlets if wanted in (None, one.number) and self.takes_orders(one, card)]
+        return next((one for one in outlets if one.place), None) or next(iter(outlets), None)
 
     def order(self, outlet: Outlet, order: Order) -> None:
         outlet.order = order
         outlet.wake.set()
+
+    def outlet_kept(self, number: int) -> Outlet | None:
+        return next((one for one in self.outlets if one.place is not None and one.place.number == number), None)
+
+    def keep_place(self, outlet: Outlet, place: Place) -> None:
+        if (before := self.outlet_kept(place.number)) is not None:
+            self.free_place(before)
+        outlet.place = place
+        self.places_changed.set()
+        self.say_status(outlet)
+
+    def free_place(self, outlet: Outlet, *, told: str | None = None) -> None:
+        """`told` is why, where the server does not know (OCPP 2.x)."""
+        place, outlet.place = outlet.place, None
+        if place is not None and told is not None:
+            self._tell(self.dialect.freed(place, told), Stage.UPDATE)
+        self.say_status(outlet)
+        if outlet.turns_away:
+            outlet.wake.set()
 
     def in_service(self, outlet: Outlet) -> bool:
         return self.operative and outlet.operative
@@ -225,6 +253,8 @@ class Charger:
         else:
             outlet.operative = operative
         for one in self.outlets:
+            if outlet in (None, one) and one.place is not None and not operative:
+                self.free_place(one, told="Removed")
             if outlet in (None, one) and one.session is None and one.status is not Status.FINISHING:
                 self.settle(one)
                 one.wake.set()

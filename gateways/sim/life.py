@@ -68,8 +68,10 @@ async def live(charger: Charger, outlet: Outlet) -> None:
         await charger.registered.wait()
         if outlet.order is None:
             await _rest(charger, outlet, wait_s)
-        if not _open(charger, outlet):
+        if not _open(charger, outlet, outlet.order):
+            outlet.turns_away = True
             await outlet.rest(UNTIL_SOMETHING_HAPPENS_S)
+            outlet.turns_away = False
             continue
         visit = planned(charger.dice, short=charger.index % 5 == 0 and visits == 0)
         await _visit(charger, outlet, visit)
@@ -84,8 +86,9 @@ def _pause_s(charger: Charger, visit: Visit) -> float:
     return visit.stay_s * (1 / charger.busy_share - 1) * charger.dice.uniform(0.5, 1.5)
 
 
-def _open(charger: Charger, outlet: Outlet) -> bool:
-    return charger.ready and charger.in_service(outlet)
+def _open(charger: Charger, outlet: Outlet, order: Order | None) -> bool:
+    card = order.card if order else charger.card
+    return charger.ready and charger.in_service(outlet) and outlet.is_open_to(card)
 
 
 async def _rest(charger: Charger, outlet: Outlet, seconds: float) -> None:
@@ -108,7 +111,7 @@ async def _visit(charger: Charger, outlet: Outlet, visit: Visit) -> None:
             await _rest(charger, outlet, charger.dice.uniform(3, 8))
             return
     order = order or outlet.take_order()
-    if _open(charger, outlet):
+    if _open(charger, outlet, order):
         cause = Cause.REMOTE if order else Cause.CABLE if card_first else Cause.CARD
         await _charge(charger, outlet, visit, car=car, cause=cause, order=order)
 

@@ -59,6 +59,18 @@ class Order:
     remote_start_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A reservation, `number` being what the server calls it."""
+
+    number: int
+    uid: str
+    until: datetime
+
+    def is_for(self, card: Card) -> bool:
+        return self.uid.casefold() == card.uid.casefold()
+
+
 @dataclass(eq=False, slots=True)
 class Session:
     """A charge as the station knows it; `acknowledged_wh` is the last register reading that the server has answered."""
@@ -71,6 +83,7 @@ class Session:
     meter_start_wh: int
     acknowledged_wh: int
     remote_start_id: int | None = None
+    reservation: int | None = None
     next_sequence: int = 0
     ended_at: datetime | None = None
     meter_stop_wh: int | None = None
@@ -108,9 +121,15 @@ class Outlet:
     charge: Charge | None = None
     session: Session | None = None
     order: Order | None = None
+    place: Place | None = None
+    turns_away: bool = False  # the next driver has come and waits
     said: str | None = None  # the status word that the server has or is about to get
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _metered_s: float = 0.0
+
+    def is_open_to(self, card: Card) -> bool:
+        """Whether it is not kept for another."""
+        return self.place is None or self.place.is_for(card)
 
     async def rest(self, seconds: float) -> None:
         """Sleeps, unless something happens to the outlet first; wakes say nothing, look again."""

@@ -9,6 +9,7 @@ from gateways.sim.charger import Charger, Reset
 from gateways.sim.mishaps import befall
 from gateways.sim.outbox import Stage
 from gateways.sim.outlet import Outlet, Reason
+from gateways.sim.reservations import expire
 from gateways.sim.wire import CallFailed, NoAnswer, Offline, quietly
 
 DEFAULT_INTERVAL_S = 10.0
@@ -62,6 +63,7 @@ async def _powered(charger: Charger, live: Live, reason: str) -> None:
             tasks.create_task(_deliver(charger))
             tasks.create_task(_cut(charger, lives))
             tasks.create_task(befall(charger))
+            tasks.create_task(expire(charger))
     except* _PowerCut as cut:
         raise _PowerCut from cut
 

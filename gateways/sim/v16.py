@@ -6,7 +6,7 @@ from gateways.sim import v16_commands
 from gateways.sim.catalog import serial_of
 from gateways.sim.charger import Call, Charger
 from gateways.sim.outbox import Message, Stage
-from gateways.sim.outlet import Card, Outlet, Reading, Reason, Session, Status
+from gateways.sim.outlet import Card, Outlet, Place, Reading, Reason, Session, Status
 from gateways.sim.wire import Answer, Payload, Refusal, moment
 
 STATUS = {
@@ -67,7 +67,7 @@ class V16:
         }
 
     def word(self, outlet: Outlet) -> str:
-        return STATUS[outlet.status]
+        return "Reserved" if outlet.place and outlet.status is Status.AVAILABLE else STATUS[outlet.status]
 
     def status(self, charger: Charger, outlet: Outlet | None) -> Call:
         own = "Available" if charger.operative else "Unavailable"
@@ -85,12 +85,15 @@ class V16:
         """The server's to give, in the answer to StartTransaction."""
 
     def started(self, charger: Charger, session: Session, reading: Reading) -> Call:
-        return "StartTransaction", {
+        start: Payload = {
             "connectorId": session.outlet,
             "idTag": session.card.uid,
             "meterStart": reading.register_wh,
             "timestamp": moment(reading.at),
         }
+        if session.reservation is not None:
+            start["reservationId"] = session.reservation
+        return "StartTransaction", start
 
     def changed(self, charger: Charger, outlet: Outlet, session: Session) -> None:
         """StatusNotification has said it."""
@@ -112,6 +115,9 @@ class V16:
         if values := meter_values(reading, measurands=measurands, context="Transaction.End"):
             stop["transactionData"] = values
         return "StopTransaction", stop
+
+    def freed(self, place: Place, why: str) -> None:
+        """1.6 has no word for it: the status says that the connector is free."""
 
     def sealed(self, message: Message) -> Payload:
         """The number is filled in at the last moment: the server may have given it only just now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gateways.sim import reservations
 from gateways.sim.charger import Charger, Reset
 from gateways.sim.outlet import Card, Order, Outlet, Reason
 from gateways.sim.settings import Kind, Setting, read, write
@@ -21,12 +22,13 @@ KEYS = {
     "MeterValuesAlignedData": Setting(fixed=""),
     "MeterValuesSampledData": Setting(Kind.MEASURANDS, "sampled", writable=True),
     "NumberOfConnectors": Setting(),
+    "ReserveConnectorZeroSupported": Setting(fixed="true"),
     "ResetRetries": Setting(fixed="1"),
     "StopTransactionOnEVSideDisconnect": Setting(fixed="true"),
     "StopTransactionOnInvalidId": Setting(Kind.BOOLEAN, "stops_on_invalid_token", writable=True),
     "StopTxnAlignedData": Setting(fixed=""),
     "StopTxnSampledData": Setting(Kind.MEASURANDS, "sampled_at_end", writable=True),
-    "SupportedFeatureProfiles": Setting(fixed="Core,RemoteTrigger"),
+    "SupportedFeatureProfiles": Setting(fixed="Core,RemoteTrigger,Reservation"),
     "TransactionMessageAttempts": Setting(Kind.INTEGER, "attempts", writable=True),
     "TransactionMessageRetryInterval": Setting(Kind.INTEGER, "retry_s", writable=True),
     "UnlockConnectorOnEVSideDisconnect": Setting(fixed="true"),
@@ -35,12 +37,11 @@ KEYS = {
 
 
 def remote_start(charger: Charger, request: Payload) -> Answer:
-    wanted = request.get("connectorId")
-    outlets = charger.outlets if wanted is None else [o for o in charger.outlets if o.number == wanted]
-    outlet = next((outlet for outlet in outlets if charger.takes_orders(outlet)), None)
+    card = Card(request["idTag"])
+    outlet = charger.outlet_for(card, request.get("connectorId"))
     if outlet is None:
         return Answer({"status": "Rejected"})
-    order = Order(Card(request["idTag"]))
+    order = Order(card)
     return Answer({"status": "Accepted"}, then=lambda: charger.order(outlet, order))
 
 
@@ -149,12 +150,18 @@ def clear_cache(charger: Charger, request: Payload) -> Answer:
 
 
 def reserve_now(charger: Charger, request: Payload) -> Answer:
-    """It keeps no places (5.13: not configured to accept reservations)."""
-    return Answer({"status": "Rejected"})
+    """Connector 0 is any."""
+    return reservations.reserve(
+        charger,
+        request["reservationId"],
+        uid=request["idTag"],
+        until=request["expiryDate"],
+        outlet_number=request["connectorId"] or None,
+    )
 
 
 def cancel_reservation(charger: Charger, request: Payload) -> Answer:
-    return Answer({"status": "Rejected"})
+    return reservations.cancel(charger, request["reservationId"])
 
 
 HANDLERS: dict[str, Callable[[Charger, Payload], Answer]] = {

@@ -7,7 +7,7 @@ from gateways.sim import v201_commands, v201_messages
 from gateways.sim.catalog import serial_of
 from gateways.sim.charger import Call, Charger
 from gateways.sim.outbox import Message
-from gateways.sim.outlet import Card, Outlet, Reading, Reason, Session, Status
+from gateways.sim.outlet import Card, Outlet, Place, Reading, Reason, Session, Status
 from gateways.sim.wire import Answer, Payload, Refusal, moment
 
 STATUS = {Status.AVAILABLE: "Available", Status.AWAITING_CABLE: "Available", Status.UNAVAILABLE: "Unavailable"}
@@ -32,7 +32,8 @@ class V201:
         }
 
     def word(self, outlet: Outlet) -> str:
-        return STATUS.get(outlet.status, "Occupied")
+        word = STATUS.get(outlet.status, "Occupied")
+        return "Reserved" if outlet.place and word == "Available" else word
 
     def status(self, charger: Charger, outlet: Outlet | None) -> Call | None:
         """There is no connector 0 any more."""
@@ -64,6 +65,9 @@ class V201:
 
     def stopped(self, charger: Charger, session: Session, reading: Reading, reason: Reason) -> Call:
         return v201_messages.stopped(charger, session, reading, reason)
+
+    def freed(self, place: Place, why: str) -> Call:
+        return "ReservationStatusUpdate", {"reservationId": place.number, "reservationUpdateStatus": why}
 
     def sealed(self, message: Message) -> Payload:
         return message.payload

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 
-from gateways.sim import device_model, v201_messages
+from gateways.sim import device_model, reservations, v201_messages
 from gateways.sim.charger import Charger, Reset
 from gateways.sim.outlet import Card, Order, Outlet, Reason
 from gateways.sim.wire import Answer, Payload, Refusal
 
 
 def request_start(charger: Charger, request: Payload) -> Answer:
-    wanted = request.get("evseId")
-    outlets = charger.outlets if wanted is None else [o for o in charger.outlets if o.number == wanted]
-    outlet = next((outlet for outlet in outlets if charger.takes_orders(outlet)), None)
+    token = request["idToken"]
+    card = Card(token["idToken"], token["type"])
+    outlet = charger.outlet_for(card, request.get("evseId"))
     if outlet is None:
         return Answer({"status": "Rejected"})
-    token = request["idToken"]
-    order = Order(Card(token["idToken"], token["type"]), remote_start_id=request["remoteStartId"])
+    order = Order(card, remote_start_id=request["remoteStartId"])
     return Answer({"status": "Accepted"}, then=lambda: charger.order(outlet, order))
 
 
@@ -161,12 +160,19 @@ def set_network_profile(charger: Charger, request: Payload) -> Answer:
 
 
 def reserve_now(charger: Charger, request: Payload) -> Answer:
-    """It keeps no places (ReservationCtrlr is not in its device model)."""
-    return Answer({"status": "Rejected"})
+    if request.get("connectorType") not in (None, charger.make.connector_type):
+        return Answer({"status": "Rejected"})
+    return reservations.reserve(
+        charger,
+        request["id"],
+        uid=request["idToken"]["idToken"],
+        until=request["expiryDateTime"],
+        outlet_number=request.get("evseId"),
+    )
 
 
 def cancel_reservation(charger: Charger, request: Payload) -> Answer:
-    return Answer({"status": "Rejected"})
+    return reservations.cancel(charger, request["reservationId"])
 
 
 def transaction_status(charger: Charger, request: Payload) -> Answer:

@@ -47,6 +47,8 @@ def started(charger: Charger, session: Session, reading: Reading) -> Call:
     event = _event(charger, session, reading, "Started", STARTED_BY[session.cause], state="EVConnected")
     if session.remote_start_id is not None:
         event["transactionInfo"]["remoteStartId"] = session.remote_start_id
+    if session.reservation is not None:
+        event["reservationId"] = session.reservation
     event["evse"] = {"id": session.outlet, "connectorId": 1}
     event["idToken"] = id_token(session.card)
     event["meterValue"] = meter_values(reading, measurands=(ENERGY,), context="Transaction.Begin")

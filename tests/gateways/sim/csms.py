@@ -174,6 +174,10 @@ class PointV2:
     def meter_values(self, **fields: Any) -> Any:
         return result_v201.MeterValues()
 
+    @on("ReservationStatusUpdate")
+    def reservation_status_update(self, **fields: Any) -> Any:
+        return result_v201.ReservationStatusUpdate()
+
     @on("NotifyReport")
     def notify_report(self, **fields: Any) -> Any:
         return result_v201.NotifyReport()

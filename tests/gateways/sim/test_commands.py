@@ -367,12 +367,6 @@ async def test_the_rest_is_answered_as_the_standard_has_it(csms: Csms, simulate:
             with pytest.raises(OcppNotImplemented):
                 await csms.ask(identity, calls.GetLocalListVersion())
         status = await csms.ask("SIM-002", call_v201.GetTransactionStatus(transaction_id="none such"))
-        until = "2126-01-01T00:00:00Z"
-        place = call_v16.ReserveNow(connector_id=1, expiry_date=until, id_tag="CARD", reservation_id=1)
-        assert (await csms.ask("SIM-001", place)).status == "Rejected"
-        card: Any = {"id_token": "CARD", "type": "ISO14443"}
-        other = call_v201.ReserveNow(id=1, expiry_date_time=until, id_token=card)
-        assert (await csms.ask("SIM-002", other)).status == "Rejected"
 
     assert (status.ongoing_indicator, status.messages_in_queue) == (False, False)
 
