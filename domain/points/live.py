@@ -6,6 +6,7 @@ that it could not show, and shows them when Redis is back, whether or not anythi
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -15,25 +16,28 @@ from prometheus_client import Counter, Gauge
 from domain.bus import Bus
 from domain.errors import Unavailable
 from domain.points.latest import Latest
-from domain.points.news import Live, messages
+from domain.points.news import Live, every_topic, messages, topic
 from domain.work import Work, Workplace
 
 log = structlog.get_logger()
 
 OWED = Gauge(
-    "voltgraph_points_owed", "Points whose latest value waits for Redis to come back", multiprocess_mode="livesum"
+    "voltgraph_points_owed",
+    "Points whose latest value waits to be shown, as while Redis is away",
+    multiprocess_mode="livesum",
 )
 FORGOTTEN = Counter("voltgraph_points_forgotten", "Latest values given up on because too many waited for Redis")
 
 OWED_MAX = 100_000
+SHOWN_AT_ONCE = 10_000
 PAUSE_S = 1.0
 
 
 async def show(work: Work, readings: Sequence[Live]) -> None:
     """Latest values and their news; never fails for the readings' sake."""
     debt = _debt_to(work.port(Latest))  # type: ignore[type-abstract]
-    if debt.settling or not await _shown(work.workplace, work.tenant_id, readings):
-        debt.owe(work.workplace, work.tenant_id, readings)
+    for start in range(0, len(readings), SHOWN_AT_ONCE):
+        await debt.show(work.workplace, work.tenant_id, readings[start : start + SHOWN_AT_ONCE])
 
 
 async def _shown(workplace: Workplace, tenant_id: UUID, readings: Sequence[Live]) -> bool:
@@ -44,59 +48,109 @@ async def _shown(workplace: Workplace, tenant_id: UUID, readings: Sequence[Live]
     except Unavailable:
         return False
     fresh = [reading for reading, is_latest in zip(readings, taken, strict=True) if is_latest]
+    bus = workplace.port(Bus)  # type: ignore[type-abstract]
     try:
-        await workplace.port(Bus).publish(messages(tenant_id, fresh))  # type: ignore[type-abstract]
+        await bus.publish(messages(tenant_id, await _awaited(bus, tenant_id, fresh)))
     except Unavailable as error:
         log.debug("readings not told", tenant=str(tenant_id), reason=error.message)  # listeners hear of the gap
     return True
 
 
+async def _awaited(bus: Bus, tenant_id: UUID, readings: Sequence[Live]) -> Sequence[Live]:
+    """Those that somebody listens to. Who begins to listen after this was asked looks at what is put by then."""
+    everything = every_topic(tenant_id)
+    topics = {owner_id: topic(tenant_id, owner_id) for owner_id in {reading.owner_id for reading in readings}}
+    try:
+        heard = await bus.listened_to([everything, *topics.values()])
+    except Unavailable:
+        return readings  # publishing fails too, which is how listeners come to hear of the gap
+    if everything in heard:
+        return readings
+    owners = {owner_id for owner_id, heard_on in topics.items() if heard_on in heard}
+    return [reading for reading in readings if reading.owner_id in owners] if owners else []
+
+
+@dataclass(eq=False, slots=True)
+class _Owed:
+    """To one tenant: the newest of each point, and the event that they were tried to be shown."""
+
+    readings: dict[UUID, Live] = field(default_factory=dict)
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    failing: bool = False
+    settler: asyncio.Task[None] | None = None
+
+
 class Debt:
-    """What one process still has to show, per tenant and point, and the one task that tries to."""
+    """What one process still has to show, per tenant and point; what comes meanwhile is shown together after that."""
 
     def __init__(self) -> None:
-        self._owed: dict[UUID, dict[UUID, Live]] = {}
+        self._owed: dict[UUID, _Owed] = {}
         self._count = 0
-        self._settler: asyncio.Task[None] | None = None
+        self._failing = 0
 
-    @property
-    def settling(self) -> bool:
-        return self._settler is not None and not self._settler.done()
+    async def show(self, workplace: Workplace, tenant_id: UUID, readings: Iterable[Live]) -> None:
+        """Returns when they are shown, or owed to a Redis that is away."""
+        owed = self._owed.get(tenant_id)
+        if owed is None:
+            owed = self._owed[tenant_id] = _Owed()
+        self._owe(owed, readings)
+        if owed.settler is None:
+            owed.settler = asyncio.create_task(self._settle(workplace, tenant_id, owed), name="points show")
+        if not owed.failing:
+            await owed.tried.wait()
 
-    def owe(self, workplace: Workplace, tenant_id: UUID, readings: Iterable[Live]) -> None:
-        owed = self._owed.setdefault(tenant_id, {})
+    def _owe(self, owed: _Owed, readings: Iterable[Live]) -> None:
+        newest = owed.readings
+        before = len(newest)
         for reading in readings:
-            other = owed.get(reading.latest.point_id)
-            if other is None and self._count >= OWED_MAX:
+            point_id, at, *_ = reading.latest
+            other = newest.get(point_id)
+            if other is None and self._failing and self._count + len(newest) - before >= OWED_MAX:
                 FORGOTTEN.inc()
-            elif other is None or other.latest.at <= reading.latest.at:
-                owed[reading.latest.point_id] = reading
-                self._count += other is None
+            elif other is None or other.latest.at <= at:
+                newest[point_id] = reading
+        self._counted(len(newest) - before)
+
+    def _counted(self, more: int) -> None:
+        self._count += more
         OWED.set(self._count)
-        if not self.settling:
-            log.warning("latest values wait for Redis", tenant=str(tenant_id))
-            self._settler = asyncio.create_task(self._settle(workplace), name="points settle")
 
-    async def _settle(self, workplace: Workplace) -> None:
-        while self._owed:
-            await asyncio.sleep(PAUSE_S)
-            while self._owed and await self._settled(workplace, next(iter(self._owed))):
-                pass
-        log.info("latest values are shown again")
-
-    async def _settled(self, workplace: Workplace, tenant_id: UUID) -> bool:
-        owed = self._owed[tenant_id]
-        settling = list(owed.values())
-        if not await _shown(workplace, tenant_id, settling):
-            return False
-        for reading in settling:
-            if owed[reading.latest.point_id] is reading:  # else a newer one came meanwhile
-                del owed[reading.latest.point_id]
-                self._count -= 1
-        if not owed:
+    async def _settle(self, workplace: Workplace, tenant_id: UUID, owed: _Owed) -> None:
+        try:
+            while owed.readings:
+                showing = self._taken(owed)
+                tried, owed.tried = owed.tried, asyncio.Event()
+                try:
+                    shown = await _shown(workplace, tenant_id, list(showing.values()))
+                    self._turned(owed, tenant_id, failing=not shown)
+                    if not shown:
+                        newer = self._taken(owed)
+                        self._owe(owed, showing.values())
+                        self._owe(owed, newer.values())
+                finally:
+                    tried.set()
+                if not shown:
+                    await asyncio.sleep(PAUSE_S)
+        finally:
+            self._taken(owed)
+            owed.tried.set()
+            self._failing -= owed.failing
             del self._owed[tenant_id]
-        OWED.set(self._count)
-        return True
+
+    def _taken(self, owed: _Owed) -> dict[UUID, Live]:
+        taken, owed.readings = owed.readings, {}
+        self._counted(-len(taken))
+        return taken
+
+    def _turned(self, owed: _Owed, tenant_id: UUID, *, failing: bool) -> None:
+        if failing == owed.failing:
+            return
+        owed.failing = failing
+        before, self._failing = self._failing, self._failing + (1 if failing else -1)
+        if not before:
+            log.warning("latest values wait for Redis", tenant=str(tenant_id))
+        elif not self._failing:
+            log.info("latest values are shown again")
 
 
 _debts: WeakKeyDictionary[Latest, Debt] = WeakKeyDictionary()

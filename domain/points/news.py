@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -70,12 +71,20 @@ def messages(tenant_id: UUID, readings: Iterable[Live]) -> list[Message]:
 
 
 def _message(heard_on: Topic, readings: list[Live]) -> Message:
-    items = [
-        (address, latest.at.astimezone(UTC), latest.value, latest.text, latest.quality)
-        for address, _, latest in readings
-    ]
-    about = blake2b("\n".join(sorted(item[0] for item in items)).encode(), digest_size=12).hexdigest()
-    return Message(heard_on, orjson.dumps(items), conflate=about)
+    """Columns, since most of what is told of many readings is the same."""
+    addresses = [reading.address for reading in readings]
+    latest = [reading.latest for reading in readings]
+    texts = [one.text for one in latest]
+    qualities = [one.quality for one in latest]
+    columns = (
+        addresses,
+        [one.at if one.at.tzinfo is UTC else one.at.astimezone(UTC) for one in latest],
+        [one.value for one in latest],
+        None if texts.count(None) == len(texts) else texts,
+        qualities[0] if qualities.count(qualities[0]) == len(qualities) else qualities,
+    )
+    about = blake2b("\n".join(sorted(addresses)).encode(), digest_size=12).hexdigest()
+    return Message(heard_on, orjson.dumps(columns), conflate=about)
 
 
 class Updates:
@@ -102,6 +111,8 @@ class Updates:
         return True
 
 
-def _items(message: Message) -> list[Any]:
-    items: list[Any] = orjson.loads(message.payload)
-    return items
+def _items(message: Message) -> Iterator[tuple[Any, ...]]:
+    addresses, ats, values, texts, qualities = orjson.loads(message.payload)
+    if isinstance(qualities, str):
+        qualities = repeat(qualities, len(addresses))
+    return zip(addresses, ats, values, texts or repeat(None, len(addresses)), qualities, strict=True)
