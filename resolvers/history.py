@@ -4,7 +4,7 @@ from typing import Annotated
 import strawberry
 
 from domain import history
-from domain.history import Downsampling, Fill, Function
+from domain.history import Base, Downsampling, DropKind, Fill, Function
 from domain.points import Quality
 from resolvers import points as _named  # noqa: F401  # Quality is described there
 from resolvers.context import Info
@@ -12,6 +12,13 @@ from resolvers.context import Info
 strawberry.enum(Function, name="HistoryFunction", description="What the numbers of a period come to.")
 strawberry.enum(Fill, description="What stands where nothing was measured; nothing is filled beyond now.")
 strawberry.enum(Downsampling, description="How the rows for a plot are chosen.")
+strawberry.enum(Base, name="RegisterBase", description="What a register showed before its first reading.")
+strawberry.enum(
+    DropKind,
+    name="RegisterDropKind",
+    description="RESET: it counts from 0 again. ROLLOVER: it has passed its last digit. CORRECTION: less than a tenth "
+    "less, which is taken off.",
+)
 
 Points = Annotated[list[str], strawberry.argument(description="Addresses; the answer keeps their order.")]
 From = Annotated[datetime, strawberry.argument(name="from", description="The beginning, included.")]
@@ -23,6 +30,14 @@ AsOf = Annotated[
     datetime | None,
     strawberry.argument(name="asOf", description="What was recorded by then, as if it were now. Null: all."),
 ]
+
+FromRegister = Annotated[
+    Base,
+    strawberry.argument(
+        description="FIRST: what it shows then, since meters count before they are read; ZERO: it began then."
+    ),
+]
+WorstEnergy = Annotated[Quality, strawberry.argument(description="The worst that counts.")]
 
 
 async def columns(
@@ -65,4 +80,52 @@ async def columns(
         as_of=as_of,
         max_points=max_points,
         downsampling=downsampling,
+    )
+
+
+async def energy(
+    info: Info,
+    points: Points,
+    from_: From,
+    to: To,
+    base: FromRegister = Base.FIRST,
+    quality: WorstEnergy = Quality.UNCERTAIN,
+    as_of: AsOf = None,
+) -> history.Energy:
+    context = info.context
+    return await history.energy(
+        context.workplace,
+        context.caller,
+        addresses=points,
+        from_=from_,
+        to=to,
+        base=base,
+        quality=quality,
+        as_of=as_of,
+    )
+
+
+async def energy_per_period(
+    info: Info,
+    points: Points,
+    from_: From,
+    to: To,
+    resolution: Annotated[str, strawberry.argument(description="ISO 8601: PT15M, P1D, P1M.")],
+    timezone: Timezone = None,
+    base: FromRegister = Base.FIRST,
+    quality: WorstEnergy = Quality.UNCERTAIN,
+    as_of: AsOf = None,
+) -> history.EnergyPerPeriod:
+    context = info.context
+    return await history.energy_per_period(
+        context.workplace,
+        context.caller,
+        addresses=points,
+        from_=from_,
+        to=to,
+        resolution=resolution,
+        timezone=timezone,
+        base=base,
+        quality=quality,
+        as_of=as_of,
     )

@@ -22,14 +22,20 @@ CONNECTORS = 2  # of an EVSE
 SIGNED_VALUES = 4  # of a charge, as most have that have any
 LOCATIONS = 2  # of a token, where it has any
 TRANSACTION = 10
+DROPS = 2  # of a register in a period, as most have that have any
 
 _VALUES = 100  # of a time series, for 1
+_ENERGY = 5  # of a point, over whatever time
 _READINGS = 2  # recorded, for 1
 
 
 def of_history(arguments: Arguments) -> int:
     """By the values that it may have, since any field may have hundreds of thousands."""
     return 1 + len(arguments["points"]) + _values(arguments) // _VALUES
+
+
+def of_energy(arguments: Arguments) -> int:
+    return 1 + _ENERGY * len(arguments["points"])
 
 
 def of_readings(arguments: Arguments) -> int:

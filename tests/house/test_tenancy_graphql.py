@@ -148,6 +148,10 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     ],
     "point": [(f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE)],
     "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
+    "historyEnergy": [(f'historyEnergy(points: ["{ADDRESS}"], {YEAR}) {{ series {{ energyWh }} }}', GONE)],
+    "historyEnergyPerPeriod": [
+        (f'historyEnergyPerPeriod(points: ["{ADDRESS}"], {YEAR}, resolution: "P1M") {{ timestamps }}', GONE)
+    ],
     "commands": [
         (f"commands {NODES}", EMPTY),
         (f'commands(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),

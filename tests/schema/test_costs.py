@@ -51,6 +51,19 @@ def test_history_costs_by_the_values_that_it_may_have() -> None:
     assert of_history(500, resolution="PT15M") < Limits().cost
 
 
+def test_energy_costs_by_its_points_and_of_each_period_as_history_does() -> None:
+    declared, given = "$points: [String!]!, $from: DateTime!, $to: DateTime!", "points: $points, from: $from, to: $to"
+    whole = f"query E({declared}) {{ historyEnergy({given}) {{ series {{ energyWh }} }} }}"
+    quarters = whole.replace("Energy(", 'EnergyPerPeriod(resolution: "PT15M", ').replace("energyWh", "values")
+    asked: dict[str, Any] = {"from": FIRST_OF_JUNE, "to": SECOND_OF_JUNE}
+
+    assert cost(whole, points=["a"] * 500, **asked) > 100 * cost(whole, points=["a"], **asked)
+    assert cost(whole, points=["a"] * 500, **asked) < Limits().cost
+    assert cost(quarters, points=["a"] * 500, **asked) == of_history(500, resolution="PT15M")
+    drops = whole.replace("energyWh", "energyWh drops { at }")
+    assert cost(drops, points=["a"], **asked) <= cost(whole, points=["a"], **asked) + 2
+
+
 def test_as_much_history_as_a_field_may_show_is_affordable_a_few_times() -> None:
     most = of_history(1, to=NEXT_YEAR)
 

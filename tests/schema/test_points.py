@@ -107,6 +107,42 @@ async def test_history_that_cannot_be_is_refused(acme: Tester, arguments: str, c
     assert await acme.gql_errors(f"{{ history({arguments}) {{ timestamps }} }}") == [code]
 
 
+async def test_energy_is_answered_as_a_number_and_as_columns_with_what_was_reset(acme: Tester) -> None:
+    await record(
+        acme,
+        *(reading("meter", minutes, value=kwh, unit="kWh") for minutes, kwh in ((-1, 5), (10, 6), (40, 0.5), (70, 2))),
+        reading("power", 0, value=1.0, unit="kW"),
+        reading("current", 0, value=1.0, unit="A"),
+    )
+    period = 'from: "2026-03-01T12:00:00Z", to: "2026-03-01T14:00:00Z"'
+    columns = f"""{{
+      historyEnergy(points: ["power", "meter"], {period}) {{ series {{ address energyWh resets }} }}
+      historyEnergyPerPeriod(points: ["meter", "power"], {period}, resolution: "PT1H", timezone: "UTC", base: ZERO) {{
+        timestamps series {{ address unit values resets rollovers corrections drops {{ at kind beforeWh afterWh }} }}
+      }}
+    }}"""
+
+    found = await acme.gql(columns)
+
+    assert found["historyEnergy"]["series"] == [
+        {"address": "power", "energyWh": 1000.0, "resets": 0},
+        {"address": "meter", "energyWh": 3000.0, "resets": 1},
+    ]
+    drop = {"at": "2026-03-01T12:40:00Z", "kind": "RESET", "beforeWh": 6000.0, "afterWh": 500.0}
+    assert found["historyEnergyPerPeriod"] == {
+        "timestamps": ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"],
+        "series": [
+            {"address": "meter", "unit": "Wh", "values": [1500.0, 1500.0]}
+            | {"resets": 1, "rollovers": 0, "corrections": 0, "drops": [drop]},
+            {"address": "power", "unit": "Wh", "values": [1000.0, None]}
+            | {"resets": 0, "rollovers": 0, "corrections": 0, "drops": []},
+        ],
+    }
+    assert await acme.gql_errors(f'{{ historyEnergy(points: ["current"], {period}) {{ series {{ energyWh }} }} }}') == [
+        "INVALID"
+    ]
+
+
 async def test_whoever_watches_sees_a_point_as_a_query_does(acme: Tester) -> None:
     await record(acme, reading("meter/power", 0, value=1.0))
 

@@ -101,7 +101,7 @@ async def test_what_has_just_come_is_its_own_mean(acme: Tester) -> None:
     found=st.dictionaries(st.integers(-7_200, 14_400), st.integers(-50, 50), max_size=12),
     now_s=st.integers(0, 16_000),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_time_weighted_mean_is_the_mean_of_its_seconds(acme: Tester, found: dict[int, int], now_s: int) -> None:
     acme.clock.now = NOON + timedelta(seconds=now_s)
     found = {at: value for at, value in found.items() if at <= now_s}
