@@ -11,7 +11,7 @@ from domain.sessions.facts import learn_all_sent, learn_silence, learn_vacancy
 from domain.sessions.models import Session, SessionStatus
 from domain.sessions.rules import SessionRules, is_unexplained, last_sign
 from domain.sessions.settling import settle
-from domain.stations import Presence, StationBooted
+from domain.stations import Presence, Station, StationBooted
 from domain.work import Work
 
 # A station that has just come back first sends what it kept while it was away.
@@ -110,7 +110,10 @@ async def hear_all_sent(work: Work, *, station_id: UUID, transaction_id: str, is
 
 
 async def _silence(work: Work, session: Session, since: datetime) -> None:
-    """A station's clock may be ahead of ours: what it said before is no sign of life after."""
+    """`since` is by our clock, signs of life are by the station's. Where that is behind, it said later what it dates
+    before; where it is ahead, what it said before is no sign of life after."""
+    station = await work.get(Station, session.station_id)
+    since += timedelta(seconds=min(station.clock_skew_s or 0.0, 0.0))
     learn_silence(session, since=max(since, last_sign(session) or since))
     settle(work, session)
     await _show_over(work, session)

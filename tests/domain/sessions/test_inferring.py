@@ -106,6 +106,47 @@ async def test_free_connectors_without_a_charge_and_repeated_ones_are_told_of_no
     assert await vacate(charger, 4) is None
 
 
+@pytest.mark.parametrize("skew_s", [-3_600.0, 0.0])
+async def test_a_charge_that_outlasts_a_boot_goes_on_by_whatever_clock_its_station_has(
+    acme: Tester, skew_s: float
+) -> None:
+    """Its values come every quarter of an hour: more seldom than a charge is given to be heard of after a boot."""
+    charger = await a_charger(acme, now=0)
+    async with charger.telling() as work:
+        await stations.report_clock(work, station_id=charger.station_id, skew_s=skew_s)
+    behind = skew_s / 60
+    number = (await charger.start(behind, meter_wh=1_000)).session.transaction_id
+    await charger.meter(sample(behind + 5, 2_000), transaction_id=number)
+    acme.clock.now = minute(10)
+    booted = await charger.boot()
+    acme.clock.now = minute(15)
+    await charger.grace_ends(booted)
+    assert (await charger.session()).status is SessionStatus.INTERRUPTED
+
+    await charger.meter(sample(behind + 9, 2_500), transaction_id=number)  # kept from before
+    assert (await charger.session()).status is SessionStatus.INTERRUPTED
+    acme.clock.now = minute(20)
+    await charger.meter(sample(behind + 20, 3_000), transaction_id=number)
+
+    session = await charger.session()
+    assert (session.status, session.ended_at, session.energy_wh) == (SessionStatus.ACTIVE, None, 2_000)
+
+
+async def test_values_after_a_boot_that_name_no_transaction_are_telemetry_of_the_station(acme: Tester) -> None:
+    """It has forgotten its charge, or never learned its number: nobody can tell whether it is still the same."""
+    charger = await a_charger(acme, now=0)
+    await charger.start(0, meter_wh=1_000)
+    await charger.meter(sample(5, 2_000))
+    acme.clock.now = minute(10)
+    booted = await charger.boot()
+    acme.clock.now = minute(15)
+    await charger.grace_ends(booted)
+
+    assert await charger.meter(sample(20, 3_000)) is None
+    session = await charger.session()
+    assert (session.status, session.energy_wh) == (SessionStatus.INTERRUPTED, 1_000)
+
+
 async def test_only_the_last_time_that_it_was_free_counts(acme: Tester) -> None:
     charger = await a_charger(acme, now=0)
     number = (await charger.start(0)).session.transaction_id
