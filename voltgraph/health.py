@@ -72,7 +72,13 @@ async def _relay(house: House) -> dict[str, Any]:
 
 async def _history(house: House) -> dict[str, Any]:
     spooled = 0 if house.spool is None else house.spool.waiting_bytes
-    return {"buffered": house.store.buffered, "spooled_bytes": spooled}
+    rolled = await house.store.rolled()
+    return {
+        "buffered": house.store.buffered,
+        "spooled_bytes": spooled,
+        "rollup_lag_s": rolled.lag_s,
+        "rollup_marks": rolled.marks,
+    }
 
 
 async def _sockets(house: House) -> dict[str, Any]:

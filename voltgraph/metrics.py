@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.commands import CommandStatus
+from gateways.timescale import Rolled
 from voltgraph.relay import Backlog, backlog
 from voltgraph.wiring import House
 
@@ -31,6 +32,14 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series fo
 RELAY_WAITING = Gauge("voltgraph_relay_waiting_jobs", "Jobs that are due and not done", multiprocess_mode="mostrecent")
 RELAY_LAG = Gauge("voltgraph_relay_lag_seconds", "How long the oldest due job waits", multiprocess_mode="mostrecent")
 RELAY_HELD = Gauge("voltgraph_relay_held_jobs", "Jobs that kept failing", multiprocess_mode="mostrecent")
+ROLLUP_LAG = Gauge(
+    "voltgraph_history_rollup_lag_seconds", "Age of the youngest roll-up's end", multiprocess_mode="mostrecent"
+)
+ROLLUP_MARKS = Gauge(
+    "voltgraph_history_rollup_marks",
+    "Roll-ups to be made again, since readings came late",
+    multiprocess_mode="mostrecent",
+)
 COMMANDS = Gauge("voltgraph_commands", "Orders that have not ended", ["status"], multiprocess_mode="mostrecent")
 
 
@@ -42,6 +51,9 @@ async def metrics(request: Request) -> Response:
     RELAY_WAITING.set(waiting.jobs)
     RELAY_LAG.set(waiting.lag_s)
     RELAY_HELD.set(waiting.held)
+    rolled = await _rolled(house)
+    ROLLUP_LAG.set(rolled.lag_s)
+    ROLLUP_MARKS.set(rolled.marks)
     for status, orders in (await _orders(house)).items():
         COMMANDS.labels(status.lower()).set(orders)
     return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
@@ -53,6 +65,13 @@ async def _backlog(house: House) -> Backlog:
         return await asyncio.wait_for(backlog(house.workplace.engine), _PATIENCE_S)
     except Exception:
         return Backlog(jobs=math.nan, lag_s=math.nan, held=math.nan)
+
+
+async def _rolled(house: House) -> Rolled:
+    try:
+        return await asyncio.wait_for(house.store.rolled(), _PATIENCE_S)
+    except Exception:
+        return Rolled(lag_s=math.nan, marks=math.nan)
 
 
 async def _orders(house: House) -> dict[str, float]:

@@ -243,10 +243,10 @@ class House:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Takes orders for its sockets, keeps their leases, runs the outbox, remembers callers."""
+        """Takes orders for its sockets, keeps their leases, runs the outbox, remembers callers, rolls up readings."""
         await self.link.serve(Desk(self.workplace, self.stations.sockets, self.attendance))
         logging = nullcontext() if self.station_log is None else self.station_log.running()
-        async with logging, self.attendance.kept(), self.relay.running(), self.door.kept():
+        async with logging, self.attendance.kept(), self.relay.running(), self.door.kept(), self.store.rolling():
             yield
 
     async def drain(self) -> None:

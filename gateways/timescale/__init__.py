@@ -1,3 +1,4 @@
-"""Every reading, in PostgreSQL: plain monthly partitions today, TimescaleDB's where it will be present."""
+"""Every reading, in PostgreSQL: in monthly partitions, with roll-ups that are kept up to date."""
 
+from gateways.timescale.roller import Rolled as Rolled
 from gateways.timescale.store import TimescaleStore as TimescaleStore

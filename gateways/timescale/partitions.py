@@ -17,7 +17,8 @@ OLDEST = date(2000, 1, 1)  # months before, and far ahead, are those of clocks t
 LOOK_S = 6 * 3600.0
 RETRY_S = 60.0
 
-_ENSURE = "select ensure_reading_partition($1)"
+_ENSURE = "select ensure_reading_partition($1, $2)"
+_TABLES = ("reading", "reading_rollup")
 
 
 class Partitions:
@@ -54,7 +55,8 @@ class Partitions:
             if time.monotonic() < self._not_before.get(month, 0.0):
                 continue
             try:
-                await connection.execute(_ENSURE, month)
+                for table in _TABLES:
+                    await connection.execute(_ENSURE, month, table)
             except asyncpg.PostgresError as error:
                 if is_lost(error):
                     raise

@@ -13,6 +13,7 @@ from domain.points import Figure, Figures, HistoryStore, Quality, Refused, Row, 
 from gateways.timescale import queries
 from gateways.timescale.faults import translated
 from gateways.timescale.partitions import Partitions
+from gateways.timescale.roller import Rolled, Roller, rolled
 from gateways.timescale.writer import BUFFER_ROWS, FLUSH_ROWS, STAGING, Writer
 
 WRITERS = 2  # while one waits for its commit, the other encodes
@@ -30,6 +31,8 @@ class TimescaleStore(HistoryStore):
     def __init__(self, url: str, *, flush_rows: int = FLUSH_ROWS, buffer_rows: int = BUFFER_ROWS) -> None:
         self._writing = _pool(url, WRITERS, init=_with_staging)
         self._reading = _pool(url, READERS)
+        self._rolling = _pool(url, 1, command_timeout=None)
+        self._roller = Roller(self._rolling)
         self._partitions = Partitions(self._reading)
         self._writer = Writer(
             self._writing, self._partitions, tasks=WRITERS, flush_rows=flush_rows, buffer_rows=buffer_rows
@@ -51,7 +54,7 @@ class TimescaleStore(HistoryStore):
         await self.stop()
 
     async def start(self) -> None:
-        await asyncio.gather(self._writing, self._reading)
+        await asyncio.gather(self._writing, self._reading, self._rolling)
         self._writer.start()
         self._ahead = asyncio.create_task(self._partitions.keep_ahead(), name="history partitions")
 
@@ -61,7 +64,23 @@ class TimescaleStore(HistoryStore):
         self._partitions.stop()
         if self._ahead is not None:
             await self._ahead
-        await asyncio.gather(self._writing.close(), self._reading.close())
+        await asyncio.gather(self._writing.close(), self._reading.close(), self._rolling.close())
+
+    @asynccontextmanager
+    async def rolling(self) -> AsyncIterator[None]:
+        """Keeps the roll-ups while it is entered, in turn with other processes."""
+        async with self._roller.running():
+            yield
+
+    async def roll(self, *, until: datetime | None = None) -> None:
+        """Rolls up what is not, until that moment (by default some minutes ago), and what came late; waits its turn."""
+        with translated():
+            await self._roller.roll(until=until, wait=True)
+
+    async def rolled(self) -> Rolled:
+        """How far the roll-ups are behind."""
+        async with self._asking() as connection:
+            return await rolled(connection)
 
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
         return await self._writer.write(rows)
@@ -134,14 +153,14 @@ class TimescaleStore(HistoryStore):
                 yield connection
 
 
-def _pool(url: str, size: int, **more: Any) -> asyncpg.Pool:
+def _pool(url: str, size: int, *, command_timeout: float | None = COMMAND_S, **more: Any) -> asyncpg.Pool:
     """Connects when it is needed, so that a process may start before its database does."""
     return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
         timeout=CONNECT_S,
-        command_timeout=COMMAND_S,
+        command_timeout=command_timeout,
         server_settings={"application_name": "voltgraph history"},
         **more,
     )

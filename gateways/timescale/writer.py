@@ -70,6 +70,13 @@ where (reading_superseded.value, reading_superseded.text, reading_superseded.qua
     is distinct from (excluded.value, excluded.text, excluded.quality)
 """
 
+# What lies before this is rolled up, or will be any moment; asked under a lock that lasts until the commit.
+_CLOSED_TO = "select reading_closed_to()"
+_MARK = """
+insert into reading_dirty (series, first_at, last_at)
+select series, min(at), max(at) from reading_staging where at < $1 group by series, date_bin('1 day', at, 'epoch')
+"""
+
 
 @dataclass(eq=False, slots=True)
 class _Parcel:
@@ -209,12 +216,13 @@ class Writer:
             with FLUSHES.time():
                 if self._direct.may(rows):
                     try:
-                        await _add(connection, rows)
+                        added = await _add(connection, rows)
                     except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                         self._direct.failed()
                     else:
-                        self._direct.succeeded()
-                        return
+                        if added:
+                            self._direct.succeeded()
+                            return
                 await _merge(connection, rows)
 
 
@@ -244,20 +252,29 @@ class _Direct:
         self._flushes_to_pass, self._pass_next = self._pass_next, min(2 * self._pass_next, PASS_MAX)
 
 
-async def _add(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
-    """Raises `UniqueViolationError`, with nothing added, where a row is there already."""
-    await connection.copy_to_table("reading", source=encoded(rows, numbered=False), columns=COLUMNS, format="binary")
+async def _add(connection: asyncpg.Connection, rows: Sequence[Row]) -> bool:
+    """Raises `UniqueViolationError`, with nothing added, where a row is there already; False where some are late."""
+    async with connection.transaction():
+        closed_to = await connection.fetchval(_CLOSED_TO)
+        if min(row.at for row in rows) < closed_to:
+            return False
+        source = encoded(rows, numbered=False)
+        await connection.copy_to_table("reading", source=source, columns=COLUMNS, format="binary")
+    return True
 
 
 async def _merge(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
     staged = encoded(rows, numbered=True)
     async with connection.transaction():
         await connection.copy_to_table("reading_staging", source=staged, columns=(*COLUMNS, POSITION), format="binary")
+        closed_to = await connection.fetchval(_CLOSED_TO)
         if any(row.version > 1 for row in rows):
             await connection.execute(_SUPERSEDE)
         merged = await connection.execute(_MERGE)
         if int(merged.rpartition(" ")[2]) < len(rows):  # a row given twice, or one of a lower version
             await connection.execute(_SUPERSEDED)
+        if min(row.at for row in rows) < closed_to:
+            await connection.execute(_MARK, closed_to)
 
 
 def _months(rows: Sequence[Row]) -> set[date]:

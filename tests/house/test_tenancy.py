@@ -12,6 +12,9 @@ OPEN = {
     "reading": "COPY is refused under row-level security; reached through point alone",
     "reading_default": "a partition of reading",
     "reading_superseded": "as reading",
+    "reading_rollup": "as reading",
+    "reading_rolled": "how far roll-ups go, of all tenants at once",
+    "reading_dirty": "as reading",
     "pgqueuer": "the outbox; each job carries its tenant",
     "pgqueuer_log": "the outbox's log",
     "pgqueuer_statistics": "the outbox's figures",
@@ -112,6 +115,7 @@ async def test_functions_that_run_as_the_owner_have_a_fixed_search_path(workplac
         "credential_by_hash",
         "commands_unfinished",
         "ensure_reading_partition",
+        "drop_reading_partitions",
         "ensure_station_log_partition",
         "drop_station_log_partitions",
     }

@@ -67,6 +67,8 @@ async def test_detailed_health_shows_each_part(server: Server, base: str, identi
     assert parts["relay"]["lag_s"] >= 0
     assert parts["sockets"]["stations_here"] >= 1
     assert parts["history"]["buffered"] >= 0
+    assert parts["history"]["rollup_lag_s"] >= 0
+    assert parts["history"]["rollup_marks"] >= 0
 
 
 async def test_metrics_count_what_happens(server: Server, base: str, operator: Operator, identity: str) -> None:
