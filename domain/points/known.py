@@ -1,6 +1,7 @@
 """Which series an address is: asked once per process, since points neither move nor change owner."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -33,6 +34,11 @@ class Addresses:
         if known is None and (known := self._old.get(address)) is not None:
             self.put(address, known)
         return known
+
+    def look(self, addresses: Sequence[str]) -> list[Known | None]:
+        """`get` for many."""
+        found = list(map(self._young.get, addresses))
+        return found if None not in found else [self.get(address) for address in addresses]
 
     def put(self, address: str, known: Known) -> None:
         if len(self._young) >= self._generation_size and address not in self._young:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextvars import Context
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Text, any_, literal, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -17,27 +18,48 @@ from domain.units import base_unit
 from domain.work import Work
 
 
-async def known(work: Work, readings: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known]:
-    """The point of each address. `readings` holds the first of each, which says what a new point is like."""
+async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) -> list[Known]:
+    """The point of each reading. The first of an address that has a unit says what a new point is like."""
+    found = _found(work, readings)
+    if found is not None:
+        return found
     addresses = DIRECTORY.of(work.tenant_id)
-    found: dict[str, Known] = {}
+    points: dict[str, Known] = {}
     missing: dict[str, Reading] = {}
-    for address, reading in readings.items():
+    for address, reading in _first_of_each(readings).items():
         hit = addresses.get(address)
         if hit is None or (hit.unit is None and reading.unit is not None):
             missing[address] = reading
         else:
-            found[address] = hit
-    if missing:
-        found |= await _apart(work, missing, owner)
+            points[address] = hit
+    points |= await _apart(work, missing, owner)
+    return [points[reading.address] for reading in readings]
+
+
+def known_here(work: Work, readings: Sequence[Reading]) -> list[Known] | None:
+    """The point of each reading as this process remembers it, where it remembers all of them."""
+    found = DIRECTORY.of(work.tenant_id).look([reading.address for reading in readings])
+    return [point for point in found if point is not None] if None not in found else None
+
+
+def _found(work: Work, readings: Sequence[Reading]) -> list[Known] | None:
+    """Where none of them has to be asked for."""
+    found = known_here(work, readings)
+    if found is not None and any(
+        reading.unit is not None and point.unit is None for reading, point in zip(readings, found, strict=True)
+    ):
+        return None
     return found
 
 
-def known_here(work: Work, readings: Mapping[str, Reading]) -> dict[str, Known] | None:
-    """The point of each address as this process remembers it, where it remembers all of them."""
-    addresses = DIRECTORY.of(work.tenant_id)
-    found = {address: point for address in readings if (point := addresses.get(address)) is not None}
-    return found if len(found) == len(readings) else None
+def _first_of_each(readings: Sequence[Reading]) -> dict[str, Reading]:
+    """The first that has a unit, if any has."""
+    first: dict[str, Reading] = {}
+    for reading in readings:
+        other = first.get(reading.address)
+        if other is None or (other.unit is None and reading.unit is not None):
+            first[reading.address] = reading
+    return first
 
 
 async def _apart(work: Work, missing: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known]:
@@ -75,7 +97,11 @@ async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known]:
     asked = literal(list(addresses), ARRAY(Text))
     query = select(Point.address, Point.id, Point.series, Point.unit, Point.owner_id)  # type: ignore[call-overload]
     rows = (await work.session.exec(query.where(col(Point.address) == any_(asked)))).all()
-    return {address: Known(point_id, series, unit, owner_id) for address, point_id, series, unit, owner_id in rows}
+    owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
+    return {
+        address: Known(point_id, series, unit, owners.setdefault(owner_id, owner_id))
+        for address, point_id, series, unit, owner_id in rows
+    }
 
 
 def _new(work: Work, reading: Reading, owner: Owner | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ that it could not show, and shows them when Redis is back, whether or not anythi
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -59,7 +61,7 @@ async def _shown(workplace: Workplace, tenant_id: UUID, readings: Sequence[Live]
 async def _awaited(bus: Bus, tenant_id: UUID, readings: Sequence[Live]) -> Sequence[Live]:
     """Those that somebody listens to. Who begins to listen after this was asked looks at what is put by then."""
     everything = every_topic(tenant_id)
-    topics = {owner_id: topic(tenant_id, owner_id) for owner_id in {reading.owner_id for reading in readings}}
+    topics = {owner_id: topic(tenant_id, owner_id) for owner_id, _ in groupby(readings, key=attrgetter("owner_id"))}
     try:
         heard = await bus.listened_to([everything, *topics.values()])
     except Unavailable:
@@ -72,9 +74,9 @@ async def _awaited(bus: Bus, tenant_id: UUID, readings: Sequence[Live]) -> Seque
 
 @dataclass(eq=False, slots=True)
 class _Owed:
-    """To one tenant: the newest of each point, and the event that they were tried to be shown."""
+    """To one tenant: the newest of each address, and the event that they were tried to be shown."""
 
-    readings: dict[UUID, Live] = field(default_factory=dict)
+    readings: dict[str, Live] = field(default_factory=dict)
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     failing: bool = False
     settler: asyncio.Task[None] | None = None
@@ -103,12 +105,12 @@ class Debt:
         newest = owed.readings
         before = len(newest)
         for reading in readings:
-            point_id, at, *_ = reading.latest
-            other = newest.get(point_id)
+            address, _, latest = reading
+            other = newest.get(address)
             if other is None and self._failing and self._count + len(newest) - before >= OWED_MAX:
                 FORGOTTEN.inc()
-            elif other is None or other.latest.at <= at:
-                newest[point_id] = reading
+            elif other is None or other.latest.at <= latest.at:
+                newest[address] = reading
         self._counted(len(newest) - before)
 
     def _counted(self, more: int) -> None:
@@ -137,7 +139,7 @@ class Debt:
             self._failing -= owed.failing
             del self._owed[tenant_id]
 
-    def _taken(self, owed: _Owed) -> dict[UUID, Live]:
+    def _taken(self, owed: _Owed) -> dict[str, Live]:
         taken, owed.readings = owed.readings, {}
         self._counted(-len(taken))
         return taken

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -61,8 +62,8 @@ def every_topic(tenant_id: UUID) -> Topic:
 
 def messages(tenant_id: UUID, readings: Iterable[Live]) -> list[Message]:
     by_owner: dict[UUID | None, list[Live]] = {}
-    for reading in readings:
-        by_owner.setdefault(reading.owner_id, []).append(reading)
+    for owner_id, group in groupby(readings, key=attrgetter("owner_id")):
+        by_owner.setdefault(owner_id, []).extend(group)
     return [
         _message(topic(tenant_id, owner_id), batch[start : start + READINGS_PER_MESSAGE])
         for owner_id, batch in by_owner.items()

@@ -14,7 +14,7 @@ from domain.actor import Role
 from domain.errors import Forbidden, NotFound, Unavailable
 from domain.page import PageRequest
 from domain.points import HistoryStore, NoSpool, Owner, OwnerKind, Quality, Reading, RecordError, Spool, ValueType
-from domain.points.recording import TEXT_MAX
+from domain.points.batch import TEXT_MAX
 from domain.work import Workplace
 from gateways.timescale import TimescaleStore
 from tests.tester import Tester
