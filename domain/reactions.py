@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain import commands, local_lists, reservations, sessions, station_log, stations, tokens
+from domain import commands, imports, local_lists, reservations, sessions, station_log, stations, tokens
 from domain.actor import Actor
 from domain.events import Event
 from domain.work import Work, Workplace
@@ -50,6 +50,7 @@ SWEEPS: list[Sweep] = [
     stations.forget_lost,
     sessions.interrupt_forgotten,
     reservations.expire,
+    imports.look_after,
 ]
 
 # What waits for equipment, done for every tenant now and then: these open the works that they need.

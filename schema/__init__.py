@@ -13,6 +13,7 @@ from schema.commands import CommandMutation, CommandQuery, CommandSubscription
 from schema.credentials import CredentialMutation, CredentialQuery
 from schema.errors import show
 from schema.history import HistoryQuery
+from schema.imports import ImportMutation, ImportQuery, ImportSubscription
 from schema.local_lists import LocalListMutation
 from schema.locations import LocationMutation, LocationQuery
 from schema.meters import MeterMutation, MeterQuery
@@ -40,6 +41,7 @@ class Query(
     MeterQuery,
     PointQuery,
     HistoryQuery,
+    ImportQuery,
     CommandQuery,
     CredentialQuery,
     UserQuery,
@@ -57,6 +59,7 @@ class Mutation(
     MeterMutation,
     LocalListMutation,
     PointMutation,
+    ImportMutation,
     CommandMutation,
     CredentialMutation,
     TenantMutation,
@@ -74,6 +77,7 @@ class Subscription(
     SessionSubscription,
     ReservationSubscription,
     PointSubscription,
+    ImportSubscription,
     CommandSubscription,
 ):
     pass

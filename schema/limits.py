@@ -26,6 +26,7 @@ DROPS = 2  # of a register in a period, as most have that have any
 
 _VALUES = 100  # of a time series, for 1
 _ENERGY = 5  # of a point, over whatever time
+_CHARACTERS = 100  # of a file of readings, for 1
 _READINGS = 2  # recorded, for 1
 
 
@@ -40,6 +41,11 @@ def of_energy(arguments: Arguments) -> int:
 
 def of_readings(arguments: Arguments) -> int:
     return TRANSACTION + len(arguments["readings"]) // _READINGS
+
+
+def of_import(arguments: Arguments) -> int:
+    """By the characters of what is given at once."""
+    return TRANSACTION + len(arguments["input"].get("content") or "") // _CHARACTERS
 
 
 def _values(arguments: Arguments) -> int:

@@ -52,10 +52,16 @@ def attribute(description: str, *, name: str | None = None, size: Size | None = 
 
 
 def answer(
-    resolver: Callable[..., Any], description: str, *, cost: Cost | None = None, size: Size | None = None
+    resolver: Callable[..., Any],
+    description: str,
+    *,
+    name: str | None = None,
+    cost: Cost | None = None,
+    size: Size | None = None,
 ) -> Any:
-    """A field that a resolver answers. The field's own annotation says as what it is shown."""
-    return strawberry.field(resolver=resolver, description=description, metadata=_weighed(cost, size))
+    """A field that a resolver answers, under `name` where Python has that for itself. The field's own annotation says
+    as what it is shown."""
+    return strawberry.field(resolver=resolver, description=description, name=name, metadata=_weighed(cost, size))
 
 
 def stream(

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry import Schema
 
 import schema
+from gateways import files
 from gateways.graphql import Engine, Executor, GraphQLView, Ide, Limits, Purse, Terms, Tracer, Trusted
 from resolvers.context import context
 from voltgraph.documents import trusted_documents
@@ -69,6 +70,8 @@ def create_app(settings: Settings) -> Starlette:
             )
             house.door.tell(graphql.sockets.revoked)
             app.state.graphql = graphql
+            doorman = app.state.files = files.Doorman(house.door, house.workplace.clock)
+            house.door.tell(doorman.revoked)
             app.router.routes[:] = [
                 Route("/", _front_door),
                 Route("/health", health),
@@ -76,6 +79,7 @@ def create_app(settings: Settings) -> Starlette:
                 Route("/metrics", metrics),
                 *([ide.route] if ide else []),
                 house.stations.route,
+                *files.routes(house.workplace, doorman),
             ]
             yield
 

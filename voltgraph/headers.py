@@ -18,8 +18,8 @@ UNLESS_TOLD = [
 _BOTH = ALWAYS + UNLESS_TOLD
 _OWN = frozenset(name for name, _ in UNLESS_TOLD)
 
-REQUEST_HEADERS = ("Authorization", "Content-Type", "Last-Event-ID", "traceparent", "tracestate")
-EXPOSED_HEADERS = ("Retry-After", "WWW-Authenticate")
+REQUEST_HEADERS = ("Authorization", "Content-Encoding", "Content-Type", "Last-Event-ID", "traceparent", "tracestate")
+EXPOSED_HEADERS = ("Content-Disposition", "Retry-After", "WWW-Authenticate")
 _PREFLIGHT_KEPT_S = 7200  # Chromium keeps none longer
 
 
@@ -55,7 +55,7 @@ def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=origins,
-        allow_methods=("GET", "POST"),
+        allow_methods=("GET", "POST", "PUT"),
         allow_headers=REQUEST_HEADERS,
         expose_headers=EXPOSED_HEADERS,
         max_age=_PREFLIGHT_KEPT_S,

@@ -28,7 +28,7 @@ class Patience:
 
     unread_s: float = 30  # who reads nothing of what they were sent for so long is gone, pings or not
     head_s: float = 10  # for a request's first line and headers, also on a connection that has said nothing yet
-    body_s: float = 30
+    body_s: float = 30  # as a whole; where files come, between two words
     keep_alive_s: int = 75  # between requests: more than proxies keep their end of it
     ping_s: float = 30
     pong_s: float = 60  # uvicorn stops reading while a message waits to be handled, and pongs wait with it
@@ -41,12 +41,16 @@ PATIENCE = Patience()
 
 
 class Config(uvicorn.Config):
-    """uvicorn's, with what the protocols below need. `frame_limits`: bytes of a message, by how the path begins."""
+    """uvicorn's, with what the protocols below need. `frame_limits`: bytes of a message, by how the path begins.
+    `files`: how the path begins where files come, which may take their time."""
 
-    def __init__(self, app: Any, *, patience: Patience, frame_limits: Mapping[str, int], **given: Any) -> None:
+    def __init__(
+        self, app: Any, *, patience: Patience, frame_limits: Mapping[str, int], files: str | None = None, **given: Any
+    ) -> None:
         super().__init__(app, http=HttpProtocol, ws=WebSocketProtocol, **given)
         self.patience = patience
         self.frame_limits = frame_limits
+        self.files = files
         self._turn: Turn | None = None
 
     def turn(self, loop: asyncio.AbstractEventLoop) -> "Turn":
@@ -77,6 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._awaited = self._timed = Awaited.NOTHING
         self._timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._heard_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -90,6 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._heard_s = self.loop.time()
         if self._awaited is not self._timed:
             self._time()
         if self._awaited is not Awaited.NOTHING and self._is_too_long(len(data)):
@@ -124,10 +130,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(within_s, self._give_up)
 
     def _give_up(self) -> None:
-        if self.flow.read_paused:
+        if self.flow.read_paused or self._brings_file():
             self._time()  # it is us who do not read
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+
+    def _brings_file(self) -> bool:
+        """And goes on with it."""
+        if self._awaited is not Awaited.BODY or self.config.files is None:
+            return False
+        if not str(self.scope["path"]).startswith(self.config.files):
+            return False
+        return self.loop.time() - self._heard_s < self.config.patience.body_s
 
     def _is_too_long(self, received_bytes: int) -> bool:
         """Of what is incomplete: the head, and the headers that may follow a body in chunks."""

@@ -38,6 +38,7 @@ _FRAME_LIMITS = {  # twice or four times what the endpoints themselves refuse, a
     "/graphql": 4 * FRAME_CHARACTERS_MAX,
     "/ocpp/": 2 * StationLimits().frame_bytes,
 }
+_FILES = "/imports/"
 _LOOK_S = 0.2  # between looks at the workers
 _ASK_S = 30.0
 
@@ -56,6 +57,7 @@ class Server(uvicorn.Server):
                 self.app,
                 patience=patience,
                 frame_limits=_FRAME_LIMITS,
+                files=_FILES,
                 loop="uvloop",
                 ws_max_size=_WS_MAX_BYTES,
                 ws_ping_interval=patience.ping_s,
@@ -83,6 +85,7 @@ class Server(uvicorn.Server):
         try:
             await self._drain()
             self.app.state.graphql.close()
+            self.app.state.files.close()
             await super().shutdown(sockets=sockets)
         finally:
             letting_go.cancel()

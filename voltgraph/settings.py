@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     station_log_days: int = Field(default=7, ge=0, le=3650)
     station_log_heartbeats: bool = True
 
+    imports_per_tenant: int = Field(default=4, gt=0)
+    import_max_mb: int = Field(default=4_000, gt=0)
+
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=1)
     log_format: Literal["console", "json"] = "console"

@@ -27,6 +27,7 @@ from domain.commands import (
     start_delivering,
 )
 from domain.credentials import SecretKey
+from domain.imports import ImportRules, ReadingsFiles
 from domain.points import HistoryStore, Latest, NoSpool, Spool
 from domain.reactions import OBJECTIONS
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
@@ -34,6 +35,7 @@ from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, Vendors
 from domain.tenants import UnknownPolicy
 from domain.work import Workplace
+from gateways.files import CsvFiles
 from gateways.graphql import Purse
 from gateways.ocpp import (
     Attempts,
@@ -175,6 +177,10 @@ class House:
                     Presence: presence,
                     Latest: latest,
                     HistoryStore: store,
+                    ReadingsFiles: CsvFiles(),
+                    ImportRules: ImportRules(
+                        at_once=settings.imports_per_tenant, max_bytes=settings.import_max_mb * 1_000_000
+                    ),
                     Spool: spool or NoSpool(),
                     StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),

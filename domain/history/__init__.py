@@ -12,6 +12,9 @@ from domain.history.energy import EnergyPerPeriod as EnergyPerPeriod
 from domain.history.energy import EnergySeries as EnergySeries
 from domain.history.energy import energy as energy
 from domain.history.energy import energy_per_period as energy_per_period
+from domain.history.exporting import Readings as Readings
+from domain.history.exporting import buckets as buckets
+from domain.history.exporting import readings as readings
 from domain.history.filling import Fill as Fill
 from domain.history.queries import History as History
 from domain.history.queries import Series as Series

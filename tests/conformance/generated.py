@@ -56,6 +56,12 @@ PLACES = {
     "meters": ("Query.meter.id", "Mutation.updateMeter.id", "Mutation.deleteMeter.id", "*.*.meterId"),
     "credentials": ("Mutation.revokeCredential.id",),
     "commands": ("Query.command.id", "*.*.commandId"),
+    "imports": ("Query.import.id", "*.*.importId"),
+    "contents": ("*.importReadings.input.content",),
+    "columns": (
+        *("*.importReadings.input.layout.at", "*.importReadings.input.layout.address"),
+        *("*.importReadings.input.layout.value", "*.importReadings.input.layout.delimiter"),
+    ),
     "sessionOrphans": ("*.*.orphanId",),
     "identities": ("*.*.identity", "*.*.filter.stationIdentity"),
     "newcomers": ("*.*.input.identity",),
@@ -74,7 +80,7 @@ PLACES = {
     "cursors": ("*.*.after",),
     "periods": ("*.*.resolution", "*.*.input.samplingInterval"),
     "rows": ("*.*.maxPoints",),
-    "zones": ("*.*.timezone", "*.*.input.timezone"),
+    "zones": ("*.*.timezone", "*.*.input.timezone", "*.importReadings.input.layout.timezone"),
     "units": ("*.*.readings[*].unit", "*.*.input.unit"),
     "numbers": (
         *("*.*.first", "*.*.input.evseNumber", "*.*.input.maxSessions", "*.*.command.unlockConnector.evseNumber"),
@@ -84,6 +90,8 @@ PLACES = {
     "names": ("*.*.input.name", "*.*.input.country", "*.*.input.city"),
 }
 KNOWN: dict[str, list[Any]] = {
+    "contents": ["at,address,value\n2026-01-01T00:00:00Z,generated,1\n", "at,address,value\nnow,a,1\n", "", "\0"],
+    "columns": ["at", "address", "value", "1", "9", ",", ";"],
     "newcomers": [*(f"CP-generated-{number}" for number in range(20)), "SIM-001", "a/b"],
     "periods": [
         "PT15M",

@@ -51,6 +51,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
+    owner.ask('mutation { importReadings(input: {name: "waits"}) { id } }')
     a_station_with_orphans(server, "CP-ORPHANED")
     away = owner.ask('mutation { registerStation(input: {identity: "CP-AWAY"}) { id } }')["id"]
     for _ in range(ORDERS):
@@ -67,6 +68,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         locations { nodes { id } }
         meters { nodes { id } }
         commands { nodes { id } }
+        imports { nodes { id } }
         sessionOrphans { nodes { id } }
         credentials(first: 1) { nodes { id name } }
         points { nodes { address } pageInfo { endCursor } }

@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 import schema
-from domain import commands, credentials, meters, points, reservations, security_events, sessions, stations, tokens
+from domain import (
+    commands,
+    credentials,
+    imports,
+    meters,
+    points,
+    reservations,
+    security_events,
+    sessions,
+    stations,
+    tokens,
+)
 from domain.actor import Role
 from domain.commands import CommandKind
 from domain.meters import MeterKind
@@ -42,6 +53,7 @@ class Belongings:
     command: str
     credential: str
     reservation: str
+    import_id: str
 
 
 async def belongings(tester: Tester) -> Belongings:
@@ -77,6 +89,7 @@ async def belongings(tester: Tester) -> Belongings:
             work, station_id=station.id, token_uid=CARD, expires_at=work.now + timedelta(days=1)
         )
         meter = await meters.create(work, name=METER, kind=MeterKind.GAS, location_id=location.id)
+        begun = await imports.begin(work, layout=imports.Layout(), name="rival's")
         credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
     async with tester.work() as work:
         await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
@@ -90,6 +103,7 @@ async def belongings(tester: Tester) -> Belongings:
         command=str(command.id),
         credential=str(credential.id),
         reservation=reserved.arguments["reservation_id"],
+        import_id=str(begun.id),
     )
 
 
@@ -97,6 +111,7 @@ EMPTY = {"totalCount": 0, "nodes": []}
 NODES = "{ totalCount nodes { id } }"
 YEAR = 'from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z"'
 READING = f'{{address: "{ADDRESS}", at: "2026-03-01T13:00:00Z", value: 9}}'
+FILE = f"at,address,value\\n2026-03-01T14:00:00Z,{ADDRESS},8"
 GONE = "NOT_FOUND"
 
 # What is asked, with the rival's ids in `{…}`, and what comes back: a value, or the code of the error.
@@ -152,6 +167,8 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
     "historyEnergyPerPeriod": [
         (f'historyEnergyPerPeriod(points: ["{ADDRESS}"], {YEAR}, resolution: "P1M") {{ timestamps }}', GONE)
     ],
+    "imports": [(f"imports {NODES}", EMPTY)],
+    "import": [('import(id: "{import_id}") { id }', GONE)],
     "commands": [
         (f"commands {NODES}", EMPTY),
         (f'commands(filter: {{stationId: "{{station}}"}}) {NODES}', EMPTY),
@@ -221,6 +238,8 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "createMeterSeries": [('createMeterSeries(meterId: "{meter}", input: {name: "a"}) { id }', GONE)],
     "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9}}) {{ id }}', GONE)],
     "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
+    "importReadings": [(f'importReadings(input: {{content: "{FILE}"}}) {{ recorded }}', "fresh")],
+    "cancelImport": [('cancelImport(importId: "{import_id}") { id }', GONE)],
     "createCredential": [('createCredential(input: {name: "ours", role: VIEWER}) { credential { name } }', "fresh")],
     "revokeCredential": [('revokeCredential(id: "{credential}") { id }', GONE)],
 }
@@ -260,6 +279,11 @@ async def _order(tester: Tester, own: Belongings) -> None:
         await commands.request(work, station_id=station.id, kind=CommandKind.RESET, arguments={"type": "SOFT"})
 
 
+async def _import(tester: Tester, own: Belongings) -> None:
+    async with tester.work() as work:
+        await imports.begin(work, layout=imports.Layout())
+
+
 async def _reserve(tester: Tester, own: Belongings) -> None:
     async with tester.work() as work:
         station = await stations.by_identity(work, IDENTITY)
@@ -296,6 +320,13 @@ SUBSCRIPTIONS: dict[str, tuple[Act, list[tuple[str, Any]]]] = {
         [
             ("pointUpdates { address }", "silence"),
             (f'pointUpdates(addresses: ["{ADDRESS}"]) {{ address }}', "silence"),
+        ],
+    ),
+    "importUpdates": (
+        _import,
+        [
+            ("importUpdates { id }", "silence"),
+            ('importUpdates(importId: "{import_id}") { id }', GONE),
         ],
     ),
     "commandUpdates": (
@@ -396,6 +427,7 @@ async def everything(tester: Tester) -> Any:
           locations {{ nodes {{ id name }} }}
           meters {{ nodes {{ id name kind location {{ id }} }} }}
           commands {{ nodes {{ id status completedAt }} }}
+          imports {{ nodes {{ id status recorded }} }}
           credentials {{ nodes {{ id name revokedAt }} }}
           points {{ nodes {{ id address rolloverAt latest {{ value at }} }} }}
           history(points: ["{ADDRESS}"], {YEAR}) {{

@@ -105,12 +105,12 @@ async def test_a_listed_page_may_ask_and_read() -> None:
 
     assert asked.status_code == 200
     assert asked.headers["access-control-allow-origin"] == UI
-    assert asked.headers["access-control-allow-methods"] == "GET, POST"
+    assert asked.headers["access-control-allow-methods"] == "GET, POST, PUT"
     allowed = asked.headers["access-control-allow-headers"].lower().split(", ")
     assert {"authorization", "content-type", "last-event-id", "traceparent"} <= set(allowed)
     assert shared(told) == {
         "access-control-allow-origin": UI,
-        "access-control-expose-headers": "Retry-After, WWW-Authenticate",
+        "access-control-expose-headers": "Content-Disposition, Retry-After, WWW-Authenticate",
     }
     assert told.headers["vary"] == "Accept, Origin"
     assert told.headers["x-content-type-options"] == "nosniff"
