@@ -20,3 +20,8 @@ async def own(info: Info) -> tenants.Tenant:
 async def set_station_policy(info: Info, policy: UnknownPolicy | None = None) -> tenants.Tenant:
     async with info.context.write() as work:
         return await tenants.set_station_policy(work, policy=policy)
+
+
+async def set_history_days(info: Info, days: int | None = None) -> tenants.Tenant:
+    async with info.context.write() as work:
+        return await tenants.set_history_days(work, days=days)

@@ -17,10 +17,15 @@ class Tenant:
     station_policy: UnknownPolicy | None = attribute(
         "What becomes of stations that nobody registered; null: as the server is set."
     )
+    history_days: int | None = attribute("For how many days readings are kept; null: for ever.")
 
 
 @strawberry.type
 class TenantMutation:
     set_station_policy: Tenant | None = answer(
         door.set_station_policy, "Say what becomes of stations that nobody registered; null: as the server is set."
+    )
+    set_history_days: Tenant | None = answer(
+        door.set_history_days,
+        "Say for how many days readings are kept, 1 to 36,500; null: for ever. What is older is deleted for good.",
     )

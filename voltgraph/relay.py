@@ -27,7 +27,7 @@ from pgqueuer.queries import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain import actor, outbox, station_log
+from domain import actor, outbox, points, station_log
 from domain.errors import Unavailable
 from domain.events import Envelope
 from domain.reactions import ERRANDS, SWEEPS, Errand, Sweep, by_name, name_of, reactions_to
@@ -103,7 +103,12 @@ class Relay:
         self._stopping.clear()
         tasks = [
             asyncio.create_task(forever)
-            for forever in (self._run_forever(), self._sweep_forever(), self._errands_forever())
+            for forever in (
+                self._run_forever(),
+                self._sweep_forever(),
+                self._errands_forever(),
+                self._forget_forever(),
+            )
         ]
         try:
             yield
@@ -277,6 +282,21 @@ class Relay:
             await errand(self.workplace, whose)
         except Exception:
             log.exception("errand failed", errand=errand.__module__, tenant=str(whose.tenant_id))
+
+    # --- forgetting ----------------------------------------------------------------------------------------------
+
+    async def _forget_forever(self) -> None:
+        while not await self._stopped_within(_PRUNE_EVERY_S):
+            try:
+                await self.forget()
+            except Exception as error:
+                log.warning("readings not forgotten", reason=str(error) or type(error).__name__)
+
+    async def forget(self) -> None:
+        """What tenants keep no longer; beside the sweeps, for a year of readings takes its time."""
+        async with self._turn(SWEEP_LOCK + 2) as is_ours:
+            if is_ours:
+                await points.forget_old(self.workplace, await actor.tenant_ids(self.workplace.engine))
 
     async def _prune(self, tenant_ids: Sequence[UUID]) -> None:
         async with self.workplace.engine.begin() as connection:

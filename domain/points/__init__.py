@@ -30,6 +30,7 @@ from domain.points.readings import Source as Source
 from domain.points.recording import caught_up as caught_up
 from domain.points.recording import record as record
 from domain.points.recording import replay as replay
+from domain.points.retention import forget_old as forget_old
 from domain.points.spool import Delivery as Delivery
 from domain.points.spool import NoSpool as NoSpool
 from domain.points.spool import Spool as Spool

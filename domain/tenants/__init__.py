@@ -4,4 +4,5 @@ from domain.tenants.models import Tenant as Tenant
 from domain.tenants.models import UnknownPolicy as UnknownPolicy
 from domain.tenants.queries import own as own
 from domain.tenants.service import create as create
+from domain.tenants.service import set_history_days as set_history_days
 from domain.tenants.service import set_station_policy as set_station_policy

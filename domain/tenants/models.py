@@ -14,9 +14,13 @@ class UnknownPolicy(StrEnum):
 
 
 class Tenant(Record, table=True):
-    """A customer organization. Its id is what every other row carries. `station_policy`: None is the house's."""
+    """A customer organization. Its id is what every other row carries. `station_policy`: None is the house's.
+
+    `history_days`: for how long readings are kept; None is for ever.
+    """
 
     slug: str = Field(unique=True)
     name: str
     timezone: str = "UTC"
     station_policy: UnknownPolicy | None = Field(default=None, sa_type=enum_type(UnknownPolicy))
+    history_days: int | None = None

@@ -7,6 +7,7 @@ from domain.tenants.models import Tenant, UnknownPolicy
 from domain.work import Work
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+HISTORY_DAYS_MAX = 36_500
 
 
 async def create(work: Work, *, slug: str, name: str | None = None, timezone: str = "UTC") -> Tenant:
@@ -29,4 +30,14 @@ async def set_station_policy(work: Work, *, policy: UnknownPolicy | None) -> Ten
     work.require(Permission.MANAGE)
     tenant = await work.get(Tenant, work.tenant_id, lock=True)
     tenant.station_policy = policy
+    return tenant
+
+
+async def set_history_days(work: Work, *, days: int | None) -> Tenant:
+    """For how long readings are kept, 1 to 36,500 days; None: for ever. What is older goes within hours, for good."""
+    work.require(Permission.MANAGE)
+    if days is not None and not 1 <= days <= HISTORY_DAYS_MAX:
+        raise Invalid(f"readings are kept for 1 to {HISTORY_DAYS_MAX} days, not {days}", field="days")
+    tenant = await work.get(Tenant, work.tenant_id, lock=True)
+    tenant.history_days = days
     return tenant

@@ -18,7 +18,7 @@ LOOK_S = 6 * 3600.0
 RETRY_S = 60.0
 
 _ENSURE = "select ensure_reading_partition($1, $2)"
-_TABLES = ("reading", "reading_rollup")
+TABLES = ("reading", "reading_rollup")
 
 
 class Partitions:
@@ -55,7 +55,7 @@ class Partitions:
             if time.monotonic() < self._not_before.get(month, 0.0):
                 continue
             try:
-                for table in _TABLES:
+                for table in TABLES:
                     await connection.execute(_ENSURE, month, table)
             except asyncpg.PostgresError as error:
                 if is_lost(error):

@@ -10,7 +10,7 @@ from typing import Any, Self
 import asyncpg
 
 from domain.points import Figure, Figures, HistoryStore, Quality, Refused, Row, Sample, Track
-from gateways.timescale import queries
+from gateways.timescale import forgetting, queries
 from gateways.timescale.faults import translated
 from gateways.timescale.partitions import Partitions
 from gateways.timescale.roller import Rolled, Roller, rolled
@@ -20,9 +20,7 @@ WRITERS = 2  # while one waits for its commit, the other encodes
 READERS = 4
 CONNECT_S = 5.0
 COMMAND_S = 60.0
-
-_FORGET = "delete from reading where series = any($1::bigint[]) and at < $2"
-_FORGET_SUPERSEDED = "delete from reading_superseded where series = any($1::bigint[]) and at < $2"
+FORGET_SERIES = 500
 
 
 class TimescaleStore(HistoryStore):
@@ -137,14 +135,15 @@ class TimescaleStore(HistoryStore):
                     yield part
 
     async def forget(self, series: Sequence[int], *, before: datetime) -> None:
-        async with self._asking() as connection:
-            await connection.execute(_FORGET, series, before)
-            await connection.execute(_FORGET_SUPERSEDED, series, before)
+        """A little at a time, so that nobody waits for it; roll-ups and superseded versions too."""
+        for start in range(0, len(series), FORGET_SERIES):
+            async with self._asking() as connection:
+                await forgetting.forget(connection, series[start : start + FORGET_SERIES], before)
 
     async def forget_all(self, *, before: datetime) -> None:
+        """The months that have ended by then, as wholes."""
         async with self._asking() as connection:
-            await connection.execute("delete from reading where at < $1", before)
-            await connection.execute("delete from reading_superseded where at < $1", before)
+            await forgetting.forget_months(connection, before)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[asyncpg.Connection]:

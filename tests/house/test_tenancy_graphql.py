@@ -226,6 +226,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "updateLocation": [('updateLocation(id: "{location}", input: {name: "ours"}) { id }', GONE)],
     "deleteLocation": [('deleteLocation(id: "{location}") { id }', GONE)],
     "setStationPolicy": [("setStationPolicy(policy: PENDING) { slug }", "own")],
+    "setHistoryDays": [("setHistoryDays(days: 30) { slug }", "own")],
     "createMeter": [
         (f'createMeter(input: {{name: "{METER}", kind: GAS}}) {{ location {{ id }} }}', "fresh"),
         ('createMeter(input: {name: "ours", kind: GAS, locationId: "{location}"}) { id }', GONE),

@@ -309,3 +309,31 @@ async def test_every_reading_comes_out_as_it_went_in(store: HistoryStore, series
     parts = [part async for part in store.rows([one, other], start=NOON - HOUR, end=NOON + HOUR)]
 
     assert [found for part in parts for found in part] == written
+
+
+async def test_what_is_forgotten_is_gone_and_the_rest_is_not(store: HistoryStore, series: Iterator[int]) -> None:
+    one, other = next(series), next(series)
+    hours = [NOON + n * HOUR for n in range(48)]
+    await store.write([row(number, at, 1) for number in (one, other) for at in hours])
+    await store.write([row(one, at, 2)._replace(version=2) for at in hours])
+
+    cut = NOON + 30 * HOUR + SECOND
+    await store.forget([one], before=cut)
+
+    assert [track.timestamps for track in await ever(store, [one, other])] == [hours[31:], hours]
+    days = [datetime(2026, 6, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
+    found = await store.figures([one, other], edges=days, wanted=[Figure.COUNT, Figure.SUM])
+    assert [list(each[Figure.COUNT]) for each in found] == [[0, 5, 12], [12, 24, 12]]
+    assert [list(each[Figure.SUM]) for each in found] == [[None, 10, 24], [12, 24, 12]]
+    known = await store.raw([one], start=EARLY, end=LATE, limit=100, as_of=datetime.now(UTC))
+    assert known[0].timestamps == hours[31:]
+
+
+async def test_what_is_forgotten_of_all_is_nothing_younger(store: HistoryStore, series: Iterator[int]) -> None:
+    one, cut = next(series), datetime(2000, 3, 1, tzinfo=UTC)
+    moments = [datetime(2000, month, 29, 23, 59, 59, tzinfo=UTC) for month in (1, 2, 3)]
+    await store.write([row(one, at, 1) for at in moments])
+
+    await store.forget_all(before=cut)
+
+    assert (await ever(store, [one]))[0].timestamps == moments[2:]

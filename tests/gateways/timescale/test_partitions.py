@@ -66,6 +66,32 @@ async def test_this_month_and_the_next_are_made_ahead(urls: Urls, owner: asyncpg
         await until(all_there)
 
 
+async def test_months_are_dropped_as_wholes_with_their_roll_ups(
+    timescale: TimescaleStore, application: asyncpg.Connection, series: Iterator[int]
+) -> None:
+    one = next(series)
+    await timescale.write([row(one, datetime(2000, month, 15, tzinfo=UTC)) for month in (4, 5, 6)])
+    await timescale.roll()
+
+    await timescale.forget_all(before=datetime(2000, 5, 20, tzinfo=UTC))
+
+    assert await home(application, one) == ["reading_200005", "reading_200006"]
+    left = "select tableoid::regclass::text from reading_rollup where series = $1 and width_s = 86400 order by at"
+    assert [name for (name,) in await application.fetch(left, one)] == [
+        "reading_rollup_200005",
+        "reading_rollup_200006",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "parent"), [(None, "reading"), (date(2500, 1, 1), "reading"), (date(2002, 1, 1), "station_log")]
+)
+async def test_nothing_else_is_dropped(application: asyncpg.Connection, before: date | None, parent: str) -> None:
+    at = None if before is None else datetime(before.year, before.month, 1, tzinfo=UTC)
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await application.fetchval("select drop_reading_partitions($1, $2)", at, parent)
+
+
 async def test_rows_that_waited_in_the_default_partition_move_into_their_own(
     application: asyncpg.Connection, owner: asyncpg.Connection, series: Iterator[int]
 ) -> None:

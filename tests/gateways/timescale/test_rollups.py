@@ -232,6 +232,23 @@ async def test_a_long_question_is_answered_without_the_readings(
         assert await application.fetchval(query, one, width) == 72
 
 
+async def test_what_is_forgotten_is_in_no_roll_up(
+    timescale: TimescaleStore, application: asyncpg.Connection, series: Iterator[int]
+) -> None:
+    one = next(series)
+    await timescale.write([Row(one, MIDNIGHT + n * HOUR, 1, None, Quality.GOOD) for n in range(72)])
+    await timescale.roll()
+    edges = [MIDNIGHT + n * DAY for n in range(4)]
+
+    for _ in range(2):  # before and after they are made again
+        await timescale.forget([one], before=MIDNIGHT + 30 * HOUR + SECOND)
+        (found,) = await timescale.figures([one], edges=edges, wanted=[Figure.COUNT])
+        assert found == {Figure.COUNT: [0, 17, 24]}
+        await timescale.roll()
+    days = "select count from reading_rollup where series = $1 and width_s = 86400 order by at"
+    assert [count for (count,) in await application.fetch(days, one)] == [17, 24]
+
+
 async def test_numbers_too_large_to_add_up_hold_nobody_else_up(
     timescale: TimescaleStore, series: Iterator[int]
 ) -> None:
