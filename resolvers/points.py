@@ -1,11 +1,12 @@
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
 
 import strawberry
 from strawberry import Maybe
 
-from domain import points
+from domain import points, stations
 from domain.bus import Message, Topic
 from domain.page import FIRST_DEFAULT, Page, PageRequest
 from domain.points import (
@@ -16,12 +17,15 @@ from domain.points import (
     Reading,
     SeriesAggregation,
     SeriesDataType,
+    Source,
     ValueType,
 )
-from resolvers.arguments import changes, optional_id
+from resolvers.arguments import changes, optional_id, row_id
 from resolvers.context import Context, Info
 from resolvers.live import live
 from resolvers.pages import every_page, in_parts
+
+METRICS_MAX = 1_000  # of a station, which has some dozens
 
 strawberry.enum(PointKind, description="Measured, signaled, switched, set (IEC 60870).")
 strawberry.enum(ValueType, description="Whether readings are numbers or texts.")
@@ -31,6 +35,12 @@ strawberry.enum(
     description="What a reading says of the time since the one before: its value at an instant, or a figure of it all.",
 )
 strawberry.enum(SeriesDataType, description="Where values come from: the world, or somebody's mind.")
+strawberry.enum(
+    Source,
+    name="ReadingSource",
+    description="How a reading comes. DEVICE: from its device, now; RESENT: from it, later; IMPORTED: from a file; "
+    "ENTERED: by a person. Whatever is not from a device now is kept in history and is no news.",
+)
 strawberry.enum(Quality, description="How far the device itself believes in its value.")
 
 
@@ -50,6 +60,10 @@ class ReadingInput:
     text: str | None = None
     quality: Quality | None = strawberry.field(default=None, description="GOOD where nothing is said.")
     unit: str | None = strawberry.field(default=None, description="Converted to the base unit: kWh to Wh, kW to W.")
+    source: Source | None = strawberry.field(default=None, description="DEVICE where nothing is said.")
+    version: int = strawberry.field(
+        default=1, description="Of several deliveries of one moment the highest counts, and the others are kept."
+    )
 
 
 @strawberry.input
@@ -94,6 +108,31 @@ def latest(root: points.Point, info: Info) -> Awaitable[points.LatestReading | N
     return info.context.loaders.latest.load(root.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A point and its latest reading, as one."""
+
+    address: str
+    at: datetime
+    value: float | None
+    unit: str | None
+    text: str | None
+    quality: Quality
+
+
+async def of_station(info: Info, station_id: strawberry.ID) -> list[Metric]:
+    async with info.context.read() as work:
+        station = await stations.by_id(work, row_id(station_id, "stationId"))
+        found = await points.of_owner(work, station.id, limit=METRICS_MAX)
+    async with info.context.read() as work:  # that asks the database nothing: no connection waits for Redis
+        latest = await points.latest_of(work, [point.id for point in found])
+    return [_metric(point, latest[point.id]) for point in found if point.id in latest]
+
+
+def _metric(point: points.Point, reading: points.LatestReading) -> Metric:
+    return Metric(point.address, reading.at, reading.value, point.unit, reading.text, Quality(reading.quality))
+
+
 async def update(info: Info, address: str, input: UpdatePointInput) -> points.Point:
     async with info.context.write() as work:
         return await points.update(work, address=address, **changes(input))
@@ -112,6 +151,8 @@ def _reading(given: ReadingInput) -> Reading:
         text=given.text,
         quality=given.quality or Quality.GOOD,
         unit=given.unit,
+        source=given.source or Source.DEVICE,
+        version=given.version,
     )
 
 

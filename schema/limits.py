@@ -21,6 +21,7 @@ EVSES = 2  # of a station, as most have
 CONNECTORS = 2  # of an EVSE
 SIGNED_VALUES = 4  # of a charge, as most have that have any
 LOCATIONS = 2  # of a token, where it has any
+METRICS = 50  # of a station, as most have
 TRANSACTION = 10
 DROPS = 2  # of a register in a period, as most have that have any
 

@@ -51,6 +51,18 @@ class PointUpdate:
     quality: Quality = attribute("How far the device believes in it.")
 
 
+@view(door.Metric)
+class Metric:
+    """The newest measurement of one of a station's points."""
+
+    address: str = attribute("Of the point.")
+    at: datetime = attribute("When it was measured, by the device's clock.")
+    value: float | None = attribute("In `unit`; booleans are 0 and 1.")
+    unit: str | None = attribute("Base units: W, Wh, A, V, Percent, ….")
+    text: str | None = attribute("Where the value is no number, or the name of the number.")
+    quality: Quality = attribute("How far the device believes in it.")
+
+
 @view(points.RecordError)
 class RecordError:
     """Why a reading was not recorded."""
@@ -71,6 +83,9 @@ class Recorded:
 class PointQuery:
     points: Connection[Point] | None = answer(door.listed, "Points, by what is wanted of them.")
     point: Point | None = answer(door.by_address, "One point by its address.")
+    real_time_metrics: list[Metric] | None = answer(
+        door.of_station, "What a station has measured last, by address.", size=limits.METRICS
+    )
 
 
 @strawberry.type

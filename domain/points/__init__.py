@@ -21,6 +21,7 @@ from domain.points.queries import by_id as by_id
 from domain.points.queries import by_ids as by_ids
 from domain.points.queries import latest_of as latest_of
 from domain.points.queries import listed as listed
+from domain.points.queries import of_owner as of_owner
 from domain.points.readings import Owner as Owner
 from domain.points.readings import Quality as Quality
 from domain.points.readings import Reading as Reading

@@ -59,6 +59,13 @@ async def listed(
     return await page(work, query, request, at=Point.created_at, row_id=Point.id)
 
 
+async def of_owner(work: Work, owner_id: UUID, *, limit: int) -> Sequence[Point]:
+    """By address."""
+    work.require(Permission.VIEW)
+    query = select(Point).where(Point.owner_id == owner_id).order_by(col(Point.address)).limit(limit)
+    return (await work.session.exec(query)).all()
+
+
 async def latest_of(work: Work, point_ids: Sequence[UUID]) -> dict[UUID, LatestReading]:
     """The latest reading of each by the device's time, without those that have none. Asks Redis, not the database."""
     work.require(Permission.VIEW)

@@ -162,6 +162,7 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'points(filter: {{prefix: "rival"}}) {NODES}', EMPTY),
     ],
     "point": [(f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE)],
+    "realTimeMetrics": [('realTimeMetrics(stationId: "{station}") { value }', GONE)],
     "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
     "historyEnergy": [(f'historyEnergy(points: ["{ADDRESS}"], {YEAR}) {{ series {{ energyWh }} }}', GONE)],
     "historyEnergyPerPeriod": [

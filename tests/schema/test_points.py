@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from domain import points
+from tests.factories import a_station
 from tests.live import assert_live
 from tests.tester import Tester
 
@@ -183,3 +185,47 @@ async def test_a_point_may_be_watched_before_it_exists(acme: Tester) -> None:
         told = (await waiting)["pointUpdates"]
 
     assert (told["address"], told["value"]) == ("not/yet", 2.0)
+
+
+async def test_what_comes_later_than_from_its_device_joins_history_and_is_no_news(acme: Tester) -> None:
+    await record(acme, reading("meter/power", 0, value=1.0))
+    async with acme.subscribe(UPDATES, {"addresses": ["meter/power"]}) as items, asyncio.timeout(20):
+        assert (await anext(items))["pointUpdates"]["value"] == 1.0
+        for minutes, source in enumerate(("RESENT", "IMPORTED", "ENTERED"), start=1):
+            await record(acme, reading("meter/power", minutes, value=9.0, source=source))
+        await record(acme, reading("meter/power", 10, value=2.0, source="DEVICE"))
+        assert (await anext(items))["pointUpdates"]["value"] == 2.0
+
+    await record(acme, reading("meter/power", 10, value=3.0, source="ENTERED", version=2))
+    history = """{ history(points: ["meter/power"], from: "2026-03-01T12:00:00Z", to: "2026-03-01T13:00:00Z") {
+        series { values } } }"""
+    assert (await acme.gql(history))["history"]["series"] == [{"values": [1.0, 9.0, 9.0, 9.0, 3.0]}]
+    assert (await acme.gql(f"{{ {POWER} }}"))["point"]["latest"]["value"] == 2.0
+
+
+async def test_what_a_station_has_measured_last_is_told_by_address(acme: Tester, rival: Tester) -> None:
+    ours, other = (await a_station(acme, "CP-1")).id, (await a_station(acme, "CP-2")).id
+    measured = {ours: [("a/power", 11.04, "kW"), ("a/energy", 5.0, "kWh")], other: [("b/power", 1.0, "kW")]}
+    for station_id, values in measured.items():
+        async with acme.work() as work:
+            of = points.Owner(points.OwnerKind.STATION, station_id)
+            await points.record(
+                work, [points.Reading(a, NOON, value, unit=unit) for a, value, unit in values], owner=of
+            )
+    async with acme.work() as work:
+        await points.record(work, [points.Reading("a/mode", NOON, text="eco", quality=points.Quality.UNCERTAIN)])
+
+    asked = f'{{ realTimeMetrics(stationId: "{ours}") {{ address at value unit quality text }} }}'
+
+    assert (await acme.gql(asked))["realTimeMetrics"] == [
+        {
+            "address": address,
+            "at": "2026-03-01T12:00:00Z",
+            "value": value,
+            "unit": unit,
+            "quality": "GOOD",
+            "text": None,
+        }
+        for address, value, unit in (("a/energy", 5000.0, "Wh"), ("a/power", 11040.0, "W"))
+    ]
+    assert await rival.gql_errors(asked) == ["NOT_FOUND"]
