@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from domain.history.questions import check_finite
 from domain.history.standing import stood
 from domain.points import Figure, HistoryStore, Point, Quality, Sample, Track
 
@@ -50,10 +51,13 @@ async def columns(store: HistoryStore, asked: Sequence[Point], buckets: Buckets)
     edges, worst, as_of = buckets.edges, buckets.worst, buckets.as_of
     if buckets.function is Function.TIME_WEIGHTED_MEAN:
         means = await stood(store, series, edges=edges, now=buckets.now, worst=worst, as_of=as_of)
-        return [[bucket.mean for bucket in column] for column in means]
+        found: list[Column] = [[bucket.mean for bucket in column] for column in means]
+        for point, column in zip(asked, found, strict=True):
+            check_finite(point.address, column)
+        return found
     figure = Figure(buckets.function)
-    found = await store.figures(series, edges=edges, wanted=[figure], worst=worst, as_of=as_of)
-    return [figures[figure] for figures in found]
+    figures = await store.figures(series, edges=edges, wanted=[figure], worst=worst, as_of=as_of)
+    return [of_point[figure] for of_point in figures]
 
 
 async def tracks(

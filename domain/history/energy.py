@@ -154,8 +154,8 @@ class _Kind(StrEnum):
 
 
 def _kind(point: Point) -> _Kind:
-    if point.value_type is ValueType.TEXT:
-        raise Invalid(f"point {point.address} holds texts, which are no energy", address=point.address)
+    if point.value_type is not ValueType.NUMBER:
+        raise Invalid(f"point {point.address} is no number, so no energy either", address=point.address)
     if point.unit == "W":
         return _Kind.POWER
     if point.unit not in {"Wh", None}:
@@ -228,6 +228,7 @@ async def _newest(workplace: Workplace, actor: Actor, registers: Sequence[Point]
 
 
 def _column(address: str, counted: Counted) -> EnergyColumn:
+    questions.check_finite(address, counted.energies_wh)
     kinds = [drop.kind for drop in counted.drops]
     return EnergyColumn(
         address=address,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import isfinite
 
 from domain import points, tenants
 from domain.errors import Invalid, LimitExceeded, NotFound
@@ -65,3 +66,8 @@ def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | 
 
 def too_many() -> LimitExceeded:
     return LimitExceeded(f"more than {VALUES_MAX} values: ask for a shorter period, fewer points or a resolution")
+
+
+def check_finite(address: str, column: Sequence[float | None]) -> None:
+    if not all(value is None or isfinite(value) for value in column):
+        raise Invalid(f"the values of {address} are too large to add up", address=address)

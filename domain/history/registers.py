@@ -5,13 +5,13 @@ digit (a rollover, where the point says at which value that is), or counts from 
 decided here, reading by reading, and told.
 """
 
+import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby, pairwise
-from math import fsum
 from typing import NamedTuple
 
 from domain.errors import LimitExceeded
@@ -82,10 +82,11 @@ class Registers:
         series = [point.series for point in asked]
         found = await self._figures(series, self.edges)
         before = await self.store.last_before(series, at=self.edges[0], worst=self.worst, as_of=self.as_of)
-        return [
-            self._counted(point, sample, await self._read(point, figures, self.edges), now)
-            for point, figures, sample, now in zip(asked, found, before, newest, strict=True)
-        ]
+        counted = []
+        for point, figures, sample, now in zip(asked, found, before, newest, strict=True):
+            counted.append(self._counted(point, sample, await self._read(point, figures, self.edges), now))
+            await asyncio.sleep(0)  # a large question does not hold up the others
+        return counted
 
     def _counted(
         self, point: Point, shown: Sample | None, buckets: list[list[Sample]], newest: Sample | None
@@ -94,7 +95,7 @@ class Registers:
         energies: list[float | None] = []
         drops = []
         for samples in buckets:
-            gains = []
+            gains = list[float]()
             for sample in samples:
                 if shown is None:
                     shown = sample if self.base is Base.FIRST else Sample(sample.at, 0.0)
@@ -103,7 +104,7 @@ class Registers:
                 if kind is not None:
                     drops.append(Drop(sample.at, kind, shown.value, sample.value))
                 shown = sample
-            energies.append(max(fsum(gains), 0.0) if samples else None)
+            energies.append(max(sum(gains), 0.0) if samples else None)
         return Counted(energies, drops)
 
     async def _read(self, point: Point, figures: Figures, edges: Sequence[datetime]) -> list[list[Sample]]:

@@ -3,6 +3,7 @@
 What lies longer after a value than that is a gap, of which nothing is said. No value stands beyond now.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -38,7 +39,11 @@ async def stood(
     """Per series and bucket."""
     found = await store.figures(series, edges=edges, wanted=_FIGURES, worst=worst, as_of=as_of)
     before = await store.last_before(series, at=edges[0], worst=worst, as_of=as_of)
-    return [_stood(figures, sample, edges, now) for figures, sample in zip(found, before, strict=True)]
+    columns = []
+    for figures, sample in zip(found, before, strict=True):
+        columns.append(_stood(figures, sample, edges, now))
+        await asyncio.sleep(0)  # a large question does not hold up the others
+    return columns
 
 
 def _stood(figures: Figures, before: Sample | None, edges: Sequence[datetime], now: datetime) -> list[Stood]:

@@ -206,7 +206,7 @@ async def test_what_is_given_as_the_sum_of_intervals_is_summed_where_they_end(ac
             Reading("meter", NOON, 5, unit="A"),
             "point meter is in A: there is energy of registers in Wh and of power in W",
         ),
-        (Reading("meter", NOON, text="on"), "point meter holds texts"),
+        (Reading("meter", NOON, text="on"), "point meter is no number"),
     ],
 )
 async def test_what_is_no_energy_is_refused_by_name(acme: Tester, reading: Reading, message: str) -> None:
@@ -215,6 +215,15 @@ async def test_what_is_no_energy_is_refused_by_name(acme: Tester, reading: Readi
         await shown(acme)
     with pytest.raises(Invalid, match=message):
         await whole(acme)
+
+
+async def test_what_no_number_can_hold_is_refused_by_name(acme: Tester) -> None:
+    await recorded(acme, *register((0, -1.7e308), (30, 1.7e308), (45, 1.7e308), unit=None))
+    await recorded(acme, *register((0, 1.7e308), address="power", unit="W"))
+
+    for address in ("meter", "power"):
+        with pytest.raises(Invalid, match=f"the values of {address} are too large to add up"):
+            await whole(acme, address)
 
 
 async def test_a_register_counts_up_to_what_it_shows_now(acme: Tester, rival: Tester) -> None:

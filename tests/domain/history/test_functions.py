@@ -133,6 +133,13 @@ async def test_a_time_weighted_mean_is_the_mean_of_its_seconds(acme: Tester, fou
                 assert value == (read[-1] if read else None)
 
 
+async def test_a_mean_that_no_number_can_hold_is_refused_by_name(acme: Tester) -> None:
+    await recorded(acme, *readings("a", (0, 1.7e308)))
+
+    with pytest.raises(Invalid, match="the values of a are too large to add up"):
+        await weighted(acme, to=NOON + HOUR, resolution="PT1H")
+
+
 async def test_gaps_are_filled_as_asked_and_by_themselves_stay_empty(acme: Tester) -> None:
     await recorded(acme, *readings("a", (-300, 3), (60, 10), (240, 40)))
 
