@@ -1,4 +1,4 @@
-"""The outbox is for hands: an event becomes a job in the same transaction as the change that it tells of.
+"""The outbox is for hands: an event that anything follows from becomes a job in the same transaction as its change.
 
 PgQueuer's `Queries.enqueue` runs on the very connection of the session. It joins SQLAlchemy's transaction only
 once SQLAlchemy has sent a first statement, which the scope in `work.py` always does.
@@ -18,7 +18,7 @@ RELAY = "relay"  # the one entry point that events are enqueued under; it fans o
 
 
 async def enqueue(connection: AsyncConnection, envelopes: list[Envelope]) -> None:
-    """One job per event. Knows no reactions: what follows from an event is decided when the relay reads it."""
+    """One job per event. What follows from it is decided when the relay reads it."""
     count = len(envelopes)
     await _queries(await raw(connection)).enqueue(
         [RELAY] * count,

@@ -68,6 +68,11 @@ def name_of(reaction: Reaction) -> str:
     return f"{reaction.__module__.split('.')[1]}.{reaction.__name__}"
 
 
+def has_reactions(event: type[Event]) -> bool:
+    """Whether anything follows from such an event; else it is told on the bus alone."""
+    return bool(REACTIONS.get(event))
+
+
 def reactions_to(event: type[Event]) -> list[Later]:
     """What follows from an event, each with its delay."""
     return [r if isinstance(r, Later) else Later(r, timedelta()) for r in REACTIONS.get(event, [])]

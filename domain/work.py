@@ -9,19 +9,21 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
 import structlog
-from sqlalchemy import event, text
+from sqlalchemy import bindparam, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import SessionTransaction
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from uuid_utils.compat import uuid7
 
 from domain import outbox
@@ -65,6 +67,14 @@ def _scope(session: Session, _transaction: SessionTransaction, connection: Conne
     connection.execute(_SCOPE, {"tenant": str(tenant_id), "read_only": "on" if session.info["read_only"] else "off"})
 
 
+@cache
+def _held(model: type[Row]) -> SelectOfScalar[Row]:
+    """Built once: that costs more than to run it."""
+    key = model.__table__.primary_key.columns[0]  # type: ignore[attr-defined]
+    query = select(model).where(key == bindparam("id")).with_for_update()
+    return query.execution_options(populate_existing=True)
+
+
 @dataclass
 class Work:
     """What a use-case gets as its first argument. Nobody commits it; leaving the `async with` does."""
@@ -88,7 +98,11 @@ class Work:
 
     async def get(self, model: type[Row], row_id: UUID | int, *, lock: bool = False) -> Row:
         """The row, or `NotFound`. `lock` holds it against other writers until this work ends."""
-        row = await self.session.get(model, row_id, with_for_update=True if lock else None, populate_existing=lock)
+        row = (
+            (await self.session.exec(_held(model), params={"id": row_id})).first()
+            if lock
+            else await self.session.get(model, row_id)
+        )
         if row is None:
             raise NotFound(f"{model.__name__} {row_id} does not exist", id=str(row_id))
         return row
@@ -100,8 +114,14 @@ class Work:
     async def delete(self, row: SQLModel) -> None:
         await self.session.delete(row)
 
+    async def connection(self) -> asyncpg.Connection:
+        """asyncpg's own, within this transaction, for the few statements that are written by hand. They see what
+        was changed before; rows that the session holds already do not learn of them."""
+        await self.session.flush()
+        return await outbox.raw(await self.session.connection())
+
     def emit(self, event: Event) -> None:
-        """A fact: into the outbox with this transaction, and on the bus after it."""
+        """A fact: into the outbox with this transaction, where anything follows from it, and on the bus after it."""
         self.emitted.append(Envelope(id=uuid7(), tenant_id=self.tenant_id, at=self.now, event=event))
 
     def tell(self, *news: Message) -> None:
@@ -122,10 +142,14 @@ class Workplace:
         *,
         ports: Mapping[type[Any], Any],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        has_reactions: Callable[[type[Event]], bool] = lambda _event: True,
     ) -> None:
+        """`has_reactions` is the table's word (`domain.reactions`) on what goes into the outbox: from here it cannot
+        be asked, for it imports every slice. Without it everything does, which costs but loses nothing."""
         self.engine = engine
         self.clock = clock
         self._ports = ports
+        self._has_reactions = has_reactions
         self._untold = 0
 
     def port(self, protocol: type[Port]) -> Port:
@@ -156,9 +180,10 @@ class Workplace:
         await self._publish(work)
 
     async def _finish(self, work: Work) -> None:
-        if work.emitted:
+        followed = [envelope for envelope in work.emitted if self._has_reactions(type(envelope.event))]
+        if followed:
             await work.session.flush()
-            await outbox.enqueue(await work.session.connection(), work.emitted)
+            await outbox.enqueue(await work.session.connection(), followed)
         await work.session.commit()
 
     async def _publish(self, work: Work) -> None:

@@ -29,7 +29,7 @@ from domain.commands import (
 from domain.credentials import SecretKey
 from domain.imports import ImportRules, ReadingsFiles
 from domain.points import HistoryStore, Latest, NoSpool, Spool
-from domain.reactions import OBJECTIONS
+from domain.reactions import OBJECTIONS, has_reactions
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, Vendors
@@ -172,6 +172,7 @@ class House:
             workplace = Workplace(
                 engine,
                 clock=clock,
+                has_reactions=has_reactions,
                 ports={
                     Bus: bus,
                     Presence: presence,

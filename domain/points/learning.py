@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextvars import Context
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, any_, literal, update
+from sqlalchemy import Text, any_, bindparam, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
@@ -93,10 +93,13 @@ async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None
     return points
 
 
+_POINTS: Final = select(  # type: ignore[call-overload]
+    Point.address, Point.id, Point.series, Point.unit, Point.owner_id
+).where(col(Point.address) == any_(bindparam("addresses", type_=ARRAY(Text))))
+
+
 async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known]:
-    asked = literal(list(addresses), ARRAY(Text))
-    query = select(Point.address, Point.id, Point.series, Point.unit, Point.owner_id)  # type: ignore[call-overload]
-    rows = (await work.session.exec(query.where(col(Point.address) == any_(asked)))).all()
+    rows = (await work.session.exec(_POINTS, params={"addresses": list(addresses)})).all()
     owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
     return {
         address: Known(point_id, series, unit, owners.setdefault(owner_id, owner_id))

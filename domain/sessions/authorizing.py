@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, true
+from sqlalchemy import ColumnElement, and_, bindparam, func, not_, or_, true
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -123,17 +124,20 @@ async def judge(
     return Authorization(status, token, token.group_uid, min(filter(None, bounds), default=None))
 
 
+_KNOWN: Final = (
+    select(Station.registration, Station.location_id, Token, TokenGroup)
+    .select_from(Station)
+    .outerjoin(Token, col(Token.uid_key) == bindparam("uid_key"))
+    .outerjoin(TokenGroup, col(TokenGroup.uid_key) == Token.group_key)
+    .where(Station.id == bindparam("station_id"))
+)
+
+
 async def _known(
     work: Work, token_uid: str | None, station_id: UUID
 ) -> tuple[Registration, UUID | None, Token | None, TokenGroup | None]:
-    query = (
-        select(Station.registration, Station.location_id, Token, TokenGroup)
-        .select_from(Station)
-        .outerjoin(Token, col(Token.uid_key) == tokens.uid_key(token_uid or ""))
-        .outerjoin(TokenGroup, col(TokenGroup.uid_key) == Token.group_key)
-        .where(Station.id == station_id)
-    )
-    row = (await work.session.exec(query)).first()
+    asked = {"station_id": station_id, "uid_key": tokens.uid_key(token_uid or "")}
+    row = (await work.session.exec(_KNOWN, params=asked)).first()
     if row is None:
         raise NotFound(f"Station {station_id} does not exist", id=str(station_id))
     return Registration(row[0]), row[1], row[2], row[3]

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, Text, and_, bindparam, func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -13,9 +14,31 @@ from domain.stations import Station
 from domain.work import Work
 
 
+def _holding(query: SelectOfScalar[Session]) -> SelectOfScalar[Session]:
+    """Read after the lock is had, not before."""
+    return query.with_for_update().execution_options(populate_existing=True)
+
+
+# Built once: that costs more than to run them, and these are asked for every message of a charge.
+_BY_TRANSACTION: Final = _holding(
+    select(Session).where(
+        Session.station_id == bindparam("station_id"), Session.transaction_id == bindparam("transaction_id")
+    )
+)
+_BY_START: Final = _holding(
+    select(Session).where(Session.station_id == bindparam("station_id"), Session.start_key == bindparam("start_key"))
+)
+_HOLD_STATION: Final = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("key", type_=Text), 0)))
+_MAY_GO_ON: Final = """
+select stop_at is null and superseded_at is null from session
+where station_id = $1 and evse_number = $2 and started_at <= $3
+order by started_at desc limit 1
+"""
+
+
 async def hold_station(work: Work, station_id: UUID) -> None:
     """One at a time, per station, makes sessions or guesses which one is meant: two sockets may tell the same."""
-    await work.session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(f"session:{station_id}", 0))))
+    await work.session.exec(_HOLD_STATION, params={"key": f"session:{station_id}"})
 
 
 async def by_id(work: Work, session_id: UUID) -> Session | None:
@@ -23,13 +46,11 @@ async def by_id(work: Work, session_id: UUID) -> Session | None:
 
 
 async def by_transaction(work: Work, station_id: UUID, transaction_id: str) -> Session | None:
-    query = select(Session).where(Session.station_id == station_id, Session.transaction_id == transaction_id)
-    return await _held(work, query)
+    return await _first(work, _BY_TRANSACTION, station_id=station_id, transaction_id=transaction_id)
 
 
 async def by_start(work: Work, station_id: UUID, start_key: str) -> Session | None:
-    query = select(Session).where(Session.station_id == station_id, Session.start_key == start_key)
-    return await _held(work, query)
+    return await _first(work, _BY_START, station_id=station_id, start_key=start_key)
 
 
 async def around(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
@@ -49,7 +70,13 @@ async def around(work: Work, *, station_id: UUID, evse_number: int, at: datetime
 
 
 async def unfinished(work: Work, *, station_id: UUID, evse_number: int, at: datetime) -> Session | None:
-    """The session on an EVSE that may go on, even if it was thought to be over."""
+    """The session on an EVSE that may go on, even if it was thought to be over.
+
+    Asked by hand first: whole fleets say of plugs at which nobody charges that they are free.
+    """
+    connection = await work.connection()
+    if not await connection.fetchval(_MAY_GO_ON, station_id, evse_number, at):
+        return None
     query = _latest(station_id, evse_number, at).where(
         col(Session.stop_at).is_(None), col(Session.superseded_at).is_(None)
     )
@@ -111,6 +138,5 @@ async def _held(work: Work, query: SelectOfScalar[Session]) -> Session | None:
     return (await work.session.exec(_holding(query))).first()
 
 
-def _holding(query: SelectOfScalar[Session]) -> SelectOfScalar[Session]:
-    """Read after the lock is had, not before."""
-    return query.with_for_update().execution_options(populate_existing=True)
+async def _first(work: Work, query: SelectOfScalar[Session], **values: object) -> Session | None:
+    return (await work.session.exec(query, params=values)).first()

@@ -1,11 +1,25 @@
 """An EVSE serves one vehicle at a time."""
 
-from sqlalchemy import or_
+from typing import Final
+
+from sqlalchemy import bindparam, or_
 from sqlmodel import col, select
 
 from domain.sessions.models import Session
 from domain.sessions.settling import settle
 from domain.work import Work
+
+_OTHERS: Final = (
+    select(Session)
+    .where(
+        Session.station_id == bindparam("station_id"),
+        Session.evse_number == bindparam("evse_number"),
+        Session.id != bindparam("id"),
+        or_(col(Session.stop_at).is_(None), col(Session.started_at) > bindparam("started_at")),
+    )
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 async def supersede(work: Work, session: Session) -> None:
@@ -16,13 +30,8 @@ async def supersede(work: Work, session: Session) -> None:
     """
     if session.evse_number is None:
         return
-    query = select(Session).where(
-        Session.station_id == session.station_id,
-        Session.evse_number == session.evse_number,
-        Session.id != session.id,
-        or_(col(Session.stop_at).is_(None), col(Session.started_at) > session.started_at),
-    )
-    others = (await work.session.exec(query.with_for_update().execution_options(populate_existing=True))).all()
+    of = {name: getattr(session, name) for name in ("id", "station_id", "evse_number", "started_at")}
+    others = (await work.session.exec(_OTHERS, params=of)).all()
     later = [other.started_at for other in others if session.started_at < other.started_at <= work.now]
     session.superseded_at = min(later, default=None)
     for other in others:

@@ -57,8 +57,11 @@ from domain.stations.reporting import report_clock as report_clock
 from domain.stations.reporting import report_progress as report_progress
 from domain.stations.reporting import report_status as report_status
 from domain.stations.rules import StationRules as StationRules
+from domain.stations.service import Knock as Knock
+from domain.stations.service import Recognized as Recognized
 from domain.stations.service import admit as admit
 from domain.stations.service import delete as delete
+from domain.stations.service import recognize as recognize
 from domain.stations.service import register as register
 from domain.stations.service import update as update
 from domain.stations.vendors import VendorAnswer as VendorAnswer

@@ -6,7 +6,7 @@ before it has kept it, comes back with the old one.
 
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -29,10 +29,16 @@ def put(work: Work, station: Station, password: str | None) -> None:
     station.offered_password_hashes = []
 
 
+def opens(work: Work, password_hash: bytes | None, offers: Sequence[str], shown: bytes | None) -> bool:
+    """Whether a station that shows this comes in as it is: one that shows an offer does not."""
+    hashes = _hashes(work, shown)
+    return _taken(offers, hashes) is None and (password_hash is None or _is_one_of(password_hash, hashes))
+
+
 async def check(work: Work, station: Station, shown: bytes | None) -> None:
     """Raises `Unauthenticated`. An offer that is shown has been taken: from now on it is the password."""
-    hashes = [] if shown is None else [digest(_key(work), form) for form in _forms(shown)]
-    taken = next((offer for offer in station.offered_password_hashes if _is_one_of(bytes.fromhex(offer), hashes)), None)
+    hashes = _hashes(work, shown)
+    taken = _taken(station.offered_password_hashes, hashes)
     if taken is not None:
         await _take(work, station.id, taken)
     elif station.password_hash is not None and not _is_one_of(station.password_hash, hashes):
@@ -65,6 +71,14 @@ async def _take(work: Work, station_id: UUID, offer: str) -> None:
     if offer in station.offered_password_hashes:
         station.password_hash, station.offered_password_hashes = bytes.fromhex(offer), []
         work.emit(StationPasswordChanged(station_id=station.id))
+
+
+def _hashes(work: Work, shown: bytes | None) -> list[bytes]:
+    return [] if shown is None else [digest(_key(work), form) for form in _forms(shown)]
+
+
+def _taken(offers: Sequence[str], hashes: list[bytes]) -> str | None:
+    return next((offer for offer in offers if _is_one_of(bytes.fromhex(offer), hashes)), None)
 
 
 def _forms(shown: bytes) -> Iterator[bytes]:

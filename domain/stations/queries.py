@@ -1,7 +1,8 @@
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, literal, or_
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, literal, or_
 from sqlmodel import col, select
 
 from domain.actor import Permission
@@ -22,9 +23,12 @@ async def by_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Station]:
     return (await work.session.exec(select(Station).where(col(Station.id).in_(ids)))).all()
 
 
+BY_IDENTITY: Final = select(Station).where(Station.identity == bindparam("identity"))
+
+
 async def find(work: Work, identity: str) -> Station | None:
     """The station of that name, or None."""
-    return (await work.session.exec(select(Station).where(Station.identity == identity))).first()
+    return (await work.session.exec(BY_IDENTITY, params={"identity": identity})).first()
 
 
 async def by_identity(work: Work, identity: str) -> Station:

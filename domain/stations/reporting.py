@@ -1,18 +1,14 @@
 """What stations say of themselves."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, literal, update
-from sqlmodel import col, select
-
 from domain.actor import Permission
-from domain.rows import JSON
+from domain.stations import box as boxes
 from domain.stations.events import StationBooted, StationConnected, StationDisconnected, StationStatusChanged
-from domain.stations.models import Connector, Evse, Station, StationStatus, shown, whole
+from domain.stations.models import Station, StationStatus, shown
 from domain.stations.presence import Presence
 from domain.work import Work
 
@@ -24,32 +20,35 @@ async def connected(
 ) -> None:
     """Sockets of these stations are live. Many at once, for a restart brings back thousands."""
     work.require(Permission.REPORT)
-    peer = func.coalesce(_by_station(peers or {}), Station.peer)
-    change = {"ocpp_version": ocpp_version, "connected_at": work.now, "last_seen_at": work.now, "peer": peer}
-    for station_id in await _change(work, station_ids, change):
+    shown = [(peers or {}).get(station_id) or None for station_id in station_ids]
+    for station_id in await _change(work, station_ids, _CONNECTED, ocpp_version, work.now, shown):
         work.emit(StationConnected(station_id=station_id, ocpp_version=ocpp_version))
 
 
 async def disconnected(work: Work, *, station_ids: Collection[UUID], seen_at: datetime | None = None) -> None:
     """The last sockets of these stations are gone, and the stations perhaps with them."""
     work.require(Permission.REPORT)
-    change = {"last_seen_at": func.greatest(Station.last_seen_at, seen_at)}
-    for station_id in await _change(work, station_ids, change):
+    for station_id in await _change(work, station_ids, _DISCONNECTED, seen_at):
         work.emit(StationDisconnected(station_id=station_id))
 
 
-async def _change(work: Work, station_ids: Collection[UUID], values: Mapping[str, Any]) -> Sequence[UUID]:
-    """Answers those that exist. They are locked in one order, so that two processes do not wait for each other."""
-    known = select(Station.id).where(col(Station.id).in_(station_ids)).order_by(col(Station.id)).with_for_update()
-    found = (await work.session.exec(known)).all()
-    await work.session.exec(update(Station).where(col(Station.id).in_(found)).values(values))
+# By hand: after a restart there are as many as stations. They are held in one order, so that two processes do not
+# wait for each other.
+_HOLD: Final = "select id from station where id = any($1::uuid[]) order by id for update"
+_CONNECTED: Final = """
+update station
+set ocpp_version = $2, connected_at = $3, last_seen_at = $3, peer = coalesce(told.peer, station.peer)
+from unnest($1::uuid[], $4::text[]) as told (id, peer) where station.id = told.id
+"""
+_DISCONNECTED: Final = "update station set last_seen_at = greatest(last_seen_at, $2) where id = any($1::uuid[])"
+
+
+async def _change(work: Work, station_ids: Collection[UUID], statement: str, *values: object) -> Sequence[UUID]:
+    """Answers those that exist."""
+    connection = await work.connection()
+    found = [row["id"] for row in await connection.fetch(_HOLD, list(station_ids))]
+    await connection.execute(statement, list(station_ids), *values)
     return found
-
-
-def _by_station(texts: Mapping[UUID, str]) -> Any:
-    """The text of the row's own station, as an expression that is the same for any number of them."""
-    by_id = literal({str(station_id): text for station_id, text in texts.items() if text}, JSON)
-    return by_id.op("->>")(cast(Station.id, Text))
 
 
 async def forget_lost(work: Work) -> None:
@@ -101,30 +100,31 @@ async def report_status(
     What is older than what is known changes nothing.
     """
     work.require(Permission.REPORT)
-    box = await _box(work, station_id)
-    station = box.station
+    box = await boxes.held(work, station_id)
     if evse_number is None or connector_number is None:
-        if _stale(work, at, station.own_status_at):
+        if _stale(work, at, box.own_status_at):
             return
-        if (station.own_status, station.error_code) == (status, error_code):
+        if (box.own_status, box.error_code) == (status, error_code):
             return
-        station.own_status, station.own_status_at, station.error_code = status, at, error_code
+        box.own_status, box.own_status_at, box.error_code = status, at, error_code
         box.summarize(at)
-        status = station.status
+        status = box.status
     else:
-        evse = await _evse(work, box, evse_number)
-        connector = await _connector(work, box, evse, connector_number)
-        if _stale(work, at, connector.status_at):
+        evse = box.evse(evse_number)
+        plug = evse.plug(connector_number)
+        if _stale(work, at, plug.status_at):
             return
-        if (connector.reported_status, connector.error_code) == (status, error_code):
+        if (plug.reported, plug.error_code) == (status, error_code):
+            await boxes.keep(work, box)  # it may be the first that is heard of this plug
             return
-        connector.reported_status, connector.status_at, connector.error_code = status, at, error_code
-        connector.error_info, connector.vendor_error_code = error_info, vendor_error_code
-        if status is StationStatus.AVAILABLE and not box.is_occupied(evse):
+        plug.reported, plug.status_at, plug.error_code = status, at, error_code
+        plug.error_info, plug.vendor_error_code = error_info, vendor_error_code
+        if status is StationStatus.AVAILABLE and not evse.is_occupied:
             evse.charging_state = None
-        status = connector.status = shown(status, evse.charging_state)
+        status = plug.status = shown(status, evse.charging_state)
         box.summarize(at)
-    _tell(work, station, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
+    await boxes.keep(work, box)
+    _tell(work, station_id, evse_number=evse_number, connector_number=connector_number, status=status, at=at)
 
 
 async def report_charging_state(
@@ -132,23 +132,24 @@ async def report_charging_state(
 ) -> None:
     """OCPP 2.x: what the transaction on an EVSE is doing, which Occupied alone does not tell; None when it is over."""
     work.require(Permission.REPORT)
-    box = await _box(work, station_id)
-    evse = await _evse(work, box, evse_number)
+    box = await boxes.held(work, station_id)
+    evse = box.evse(evse_number)
     if _stale(work, at, evse.charging_state_at) or evse.charging_state == state:
+        await boxes.keep(work, box)
         return
     evse.charging_state, evse.charging_state_at = state, at
-    plugs = box.connectors[evse.id].values()
     changed: list[tuple[int | None, StationStatus]] = []
-    for connector in plugs:
-        status = shown(connector.reported_status, state)
-        if connector.status != status:
-            connector.status = status
-            changed.append((connector.number, status))
+    for plug in evse.plugs.values():
+        status = shown(plug.reported, state)
+        if plug.status != status:
+            plug.status = status
+            changed.append((plug.number, status))
     box.summarize(at)
-    if not plugs:  # it has not told of any, and the EVSE shows the charge all the same
+    await boxes.keep(work, box)
+    if not evse.plugs:  # it has not told of any, and the EVSE shows the charge all the same
         changed.append((None, evse.status))
     for number, status in changed:
-        _tell(work, box.station, evse_number=evse_number, connector_number=number, status=status, at=at)
+        _tell(work, station_id, evse_number=evse_number, connector_number=number, status=status, at=at)
 
 
 async def report_progress(
@@ -178,78 +179,24 @@ async def learn_configuration(
     """All that was read of a station's configuration. `evses` is how many it says to have, of one connector each:
     those that it has not told of are made known."""
     work.require(Permission.CONTROL)
-    box = await _box(work, station_id)
-    station = box.station
+    station = await work.get(Station, station_id, lock=True)
     station.configuration = {**station.configuration, **values}
     station.configuration_read_at, station.configuration_read_of = work.now, station.make
-    for number in range(1, min(evses or 0, _EVSES_MAX) + 1):
-        evse = await _evse(work, box, number)
-        if not box.connectors[evse.id]:
-            connector = await _connector(work, box, evse, 1)
-            _tell(work, station, evse_number=number, connector_number=1, status=connector.status, at=work.now)
+    if evses is not None:
+        await _learn_evses(work, station_id, evses)
     return station
 
 
+async def _learn_evses(work: Work, station_id: UUID, evses: int) -> None:
+    box = await boxes.held(work, station_id)
+    for number in range(1, min(evses, _EVSES_MAX) + 1):
+        if not box.evse(number).plugs:
+            status = box.evse(number).plug(1).status
+            _tell(work, station_id, evse_number=number, connector_number=1, status=status, at=work.now)
+    await boxes.keep(work, box)
+
+
 _EVSES_MAX = 64  # a number beyond it is a mistake
-
-
-@dataclass
-class Box:
-    """A station with all its parts, held against other writers."""
-
-    station: Station
-    evses: dict[int, Evse]
-    connectors: dict[UUID, dict[int, Connector]]  # by EVSE and number
-
-    def is_occupied(self, evse: Evse) -> bool:
-        return any(plug.reported_status is StationStatus.OCCUPIED for plug in self.connectors[evse.id].values())
-
-    def summarize(self, at: datetime) -> None:
-        """EVSEs show what their connectors do, a station what its EVSEs do."""
-        for evse in self.evses.values():
-            plugs = [connector.status for connector in self.connectors[evse.id].values()]
-            evse.status = whole(plugs or [evse.charging_state or StationStatus.UNKNOWN])
-        status = whole([evse.status for evse in self.evses.values()], self.station.own_status)
-        if self.station.status != status:
-            self.station.status, self.station.status_at = status, at
-
-
-async def _box(work: Work, station_id: UUID) -> Box:
-    station = await work.get(Station, station_id, lock=True)
-    query = select(Evse, Connector).where(Evse.station_id == station_id)
-    query = query.join(Connector, col(Connector.evse_id) == Evse.id, isouter=True)
-    box = Box(station, {}, {})
-    for evse, connector in (await work.session.exec(query)).all():
-        box.evses[evse.number] = evse
-        plugs = box.connectors.setdefault(evse.id, {})
-        if connector is not None:
-            plugs[connector.number] = connector
-    return box
-
-
-async def _evse(work: Work, box: Box, number: int) -> Evse:
-    """The station is locked, so a part that is missing can be made here alone."""
-    if number not in box.evses:
-        evse = work.add(Evse(station_id=box.station.id, number=number, created_at=work.now))
-        await work.session.flush()
-        box.evses[number] = evse
-        box.connectors[evse.id] = {}
-    return box.evses[number]
-
-
-async def _connector(work: Work, box: Box, evse: Evse, number: int) -> Connector:
-    plugs = box.connectors[evse.id]
-    if number not in plugs:
-        plugs[number] = work.add(
-            Connector(
-                station_id=evse.station_id,
-                evse_id=evse.id,
-                evse_number=evse.number,
-                number=number,
-                created_at=work.now,
-            )
-        )
-    return plugs[number]
 
 
 def _stale(work: Work, at: datetime, known: datetime | None) -> bool:
@@ -259,7 +206,7 @@ def _stale(work: Work, at: datetime, known: datetime | None) -> bool:
 
 def _tell(
     work: Work,
-    station: Station,
+    station_id: UUID,
     *,
     evse_number: int | None,
     connector_number: int | None,
@@ -268,7 +215,7 @@ def _tell(
 ) -> None:
     work.emit(
         StationStatusChanged(
-            station_id=station.id,
+            station_id=station_id,
             evse_number=evse_number,
             connector_number=connector_number,
             status=status,

@@ -1,13 +1,17 @@
 """Who is let in: the address names tenant and station, the domain decides."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from domain.actor import Actor, Role, tenant_by_slug
+from domain.actor import Actor, Role, system, tenant_by_slug
 from domain.errors import NotFound, Unauthenticated
-from domain.stations import Station, admit
+from domain.stations import Knock, Recognized, Station, admit, recognize
 from domain.work import Workplace
 from gateways.ocpp.attempts import Attempts
+from gateways.ocpp.gathering import Gathering
 from gateways.ocpp.link import Admission
+
+AT_ONCE = 100
 
 
 class HouseGate:
@@ -17,6 +21,7 @@ class HouseGate:
         self._workplace = workplace
         self._attempts = attempts
         self._tenants: dict[str, UUID] = {}  # a slug keeps its tenant, and only known ones are kept
+        self._door = Gathering(self._look, at_once=AT_ONCE)
 
     async def admit(
         self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str
@@ -38,12 +43,20 @@ class HouseGate:
             registration=station.registration,
         )
 
-    async def _admit(self, tenant_id: UUID, identity: str, basic: tuple[str, bytes] | None) -> Station:
+    async def _admit(self, tenant_id: UUID, identity: str, basic: tuple[str, bytes] | None) -> Station | Recognized:
         if basic is not None and basic[0] != identity:
             raise Unauthenticated("the user name must be the station's identity")
+        password = None if basic is None else basic[1]
+        known = await self._door.ask(tenant_id, Knock(identity, password))
+        if known is not None:
+            return known
         actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)
         async with self._workplace.open_work(actor) as work:
-            return await admit(work, identity=identity, password=None if basic is None else basic[1])
+            return await admit(work, identity=identity, password=password)
+
+    async def _look(self, tenant_id: UUID, knocks: Sequence[Knock]) -> Sequence[Recognized | None]:
+        async with self._workplace.open_work(system(tenant_id, "ocpp"), read_only=True) as work:
+            return await recognize(work, knocks)
 
     async def _tenant(self, slug: str) -> UUID:
         if slug not in self._tenants:

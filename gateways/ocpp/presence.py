@@ -48,7 +48,6 @@ class Attendance:
         previous = None
         try:
             previous = await self._presence.claim(*hold, self._lease_s)
-            await self._presence.touch([hold[:2]])
         except Unavailable as error:
             # the next beat claims it; until then this process alone knows
             log.warning("presence not told", station=socket.identity, reason=error.message)

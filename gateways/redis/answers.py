@@ -13,14 +13,12 @@ from itertools import islice
 from typing import Any, Self
 
 import orjson
-import structlog
 
 from domain.errors import Unavailable
 from gateways.ocpp.frames import MessageId
 from gateways.ocpp.memory import AnswerMemory, ProcessMemory, Remembered, StationKey, memorable
 from gateways.redis.line import Patience, Publisher
-
-log = structlog.get_logger()
+from gateways.redis.outage import Outage
 
 AT_ONCE = 500
 OWED_AT_MOST = 20_000
@@ -40,7 +38,10 @@ class RedisAnswers(AnswerMemory):
         self._owed: OrderedDict[str, _Owed] = OrderedDict()
         self._paying: asyncio.Task[None] | None = None
         self._away_until = 0.0
-        self._is_away = False
+        self._outage = Outage(
+            begun="answers are remembered by this process alone",
+            over="answers are remembered by all processes again",
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,15 +94,11 @@ class RedisAnswers(AnswerMemory):
 
     def _lost(self, error: Unavailable) -> None:
         self._away_until = time.monotonic() + AGAIN_S
-        if not self._is_away:
-            log.warning("answers are remembered by this process alone", reason=error.message)
-        self._is_away = True
+        self._outage.failed(error.message)
 
     def _found(self) -> None:
-        if self._is_away:
-            log.info("answers are remembered by all processes again", owed=len(self._owed))
-        self._is_away = False
         self._away_until = 0.0
+        self._outage.worked(owed=len(self._owed))
 
 
 def _set(key: str, owed: _Owed) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from domain.errors import Unavailable
+from gateways.redis.deadline import deadline
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ def connect(url: str, *, patience: Patience = PATIENCE, max_connections: int = 1
 async def reachable(*, within_s: float = PATIENCE.answer_s) -> AsyncIterator[None]:
     """Around commands: what redis-py and the socket call a lost line, and no answer in time, are `Unavailable`."""
     try:
-        async with asyncio.timeout(within_s):
+        async with deadline(within_s):
             yield
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise Unavailable("Redis is not reachable") from error

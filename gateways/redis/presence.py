@@ -30,6 +30,7 @@ local station, holder, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local previous = redis.call('HGET', KEYS[2], station)
 redis.call('HSET', KEYS[2], station, holder)
 redis.call('ZADD', KEYS[1], now + lease, station)
+redis.call('HSET', KEYS[3], station, now)
 if previous ~= holder then return previous end
 return false
 """
@@ -93,7 +94,8 @@ class RedisPresence(Presence):
         self._client = client
 
     async def claim(self, tenant_id: UUID, station_id: UUID, holder: str, lease_s: float) -> str | None:
-        previous = await self._run(_CLAIM, _keys(tenant_id), str(station_id), holder, _ms(lease_s))
+        keys = (*_keys(tenant_id), _seen_key(tenant_id))
+        previous = await self._run(_CLAIM, keys, str(station_id), holder, _ms(lease_s))
         return None if previous is None else bytes(previous).decode()
 
     async def renew(self, items: Sequence[Hold], lease_s: float) -> list[Hold]:

@@ -1,13 +1,16 @@
-"""The outbox is for hands: an event's job exists if and only if its change does."""
+"""The outbox is for hands: the job of an event that anything follows from exists if and only if its change does."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from domain import outbox, reactions
+from domain.bus import Message, Topic
+from domain.events import Envelope, Event
 from domain.stations import StationRegistered
-from domain.work import Work
+from domain.work import Work, Workplace
 from tests.factories import a_station
 from tests.tester import Tester
 from voltgraph.relay import backlog
@@ -71,6 +74,30 @@ async def test_a_rolled_back_change_leaves_no_job(acme: Tester, seen: Seen) -> N
     assert await jobs_of(acme) == 0
     await acme.relay()
     assert seen.identities == []
+
+
+async def test_an_event_that_nothing_follows_from_is_told_and_leaves_no_job(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothings: list[dict[type[Event], list[Any]]] = [{}, {StationRegistered: []}]
+    for nothing in nothings:
+        monkeypatch.setattr(reactions, "REACTIONS", nothing)
+        async with acme.house.bus.listen(Topic(acme.tenant_id, "station")) as ear:
+            await a_station(acme)
+            async with asyncio.timeout(20):
+                news = await anext(aiter(ear))
+        assert isinstance(news, Message)
+        assert isinstance(Envelope.decode(news.payload).event, StationRegistered)
+    assert await jobs_of(acme) == 0
+
+
+async def test_what_nobody_is_asked_about_leaves_a_job(acme: Tester) -> None:
+    """A workplace that does not know the table of reactions loses nothing."""
+    workplace = Workplace(acme.workplace.engine, ports=acme.workplace._ports, clock=acme.clock)
+    async with workplace.open_work(acme.actor) as work:
+        work.emit(StationRegistered(station_id=acme.tenant_id, identity="CP-1"))
+
+    assert await jobs_of(acme) == 1
 
 
 async def test_a_job_given_out_twice_reacts_once(acme: Tester, seen: Seen) -> None:

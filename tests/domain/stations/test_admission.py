@@ -109,6 +109,33 @@ async def test_a_station_with_a_password_must_show_it_under_every_rule(acme: Tes
     assert (await knock(acme, policy, password=b"correct horse")).id == station.id
 
 
+async def test_of_a_crowd_those_are_recognized_who_come_in_as_they_are(acme: Tester, rival: Tester) -> None:
+    open_one = await a_station(acme, "OPEN")
+    locked = await a_station(acme, "LOCKED", password="correct horse")
+    rotating = await a_station(acme, "ROTATING", password="correct horse")
+    await a_station(rival, "ELSEWHERE")
+    async with acme.work() as work:
+        await stations.offer_password(work, station_id=rotating.id, password="battery staple")
+        await stations.update(work, station_id=open_one.id, registration=Registration.PENDING)
+    knocks = {
+        ("OPEN", None): open_one,
+        ("OPEN", b"whatever"): open_one,
+        ("LOCKED", b"correct horse"): locked,
+        ("LOCKED", b"wrong horse"): None,
+        ("LOCKED", None): None,
+        ("ROTATING", b"correct horse"): rotating,
+        ("ROTATING", b"battery staple"): None,  # it has taken the offer, which is to be written down
+        ("ELSEWHERE", None): None,
+        ("UNKNOWN", None): None,
+    }
+    async with acme.work(read_only=True, role=Role.STATION) as work:
+        found = await stations.recognize(work, [stations.Knock(*knock) for knock in knocks])
+
+    assert [one and one.id for one in found] == [station and station.id for station in knocks.values()]
+    assert found[0] is not None
+    assert found[0].registration is Registration.PENDING
+
+
 async def test_a_password_that_was_taken_away_need_not_be_shown(acme: Tester) -> None:
     station = await a_station(acme, "CP-1", password="correct horse")
     async with acme.work() as work:

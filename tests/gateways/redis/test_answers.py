@@ -1,15 +1,18 @@
 """Answers that one process gave and another repeats."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from gateways.ocpp.memory import Remembered
 from gateways.redis import RedisAnswers
+from gateways.redis.outage import Outage
 from tests.gateways.redis.conftest import Valkey, until
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +120,29 @@ async def test_what_a_process_has_answered_is_told_before_it_ends(valkey: Valkey
             await here.remember(STATION, f"m-{number}", SAID)
     assert await there.recall(STATION, "m-1999", elsewhere=True) == SAID
     assert await there.recall(STATION, "m-0", elsewhere=True) == SAID
+
+
+async def test_a_lag_of_our_own_does_not_count_as_an_absence_of_redis(here: RedisAnswers, there: RedisAnswers) -> None:
+    await there.remember(STATION, "m-1", SAID)
+    await heard(here)
+    asking = asyncio.create_task(here.recall(STATION, "m-1", elsewhere=True))
+    await asyncio.sleep(0)
+    time.sleep(1.0)  # noqa: ASYNC251 -- twice the patience, in which nobody reads what Redis answers
+    assert await asking == SAID
+
+
+def test_only_an_outage_that_lasts_is_told_and_each_once() -> None:
+    seconds = iter(range(1_000))
+    outage = Outage(begun="away", over="back", lasting_s=5, clock=lambda: next(seconds))
+    with capture_logs() as told:
+        for _ in range(20):  # one look in two fails
+            outage.failed("slow")
+            outage.worked()
+        assert told == []
+        for _ in range(20):
+            outage.failed("gone")
+        outage.worked()
+        outage.failed("not yet back")
+        for _ in range(20):
+            outage.worked(owed=3)
+    assert [entry["event"] for entry in told] == ["away", "back"]
