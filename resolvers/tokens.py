@@ -6,7 +6,7 @@ from strawberry import Maybe
 
 from domain import locations, tokens
 from domain.page import FIRST_DEFAULT, Page, PageRequest
-from domain.tokens import IdTokenType, TokenStatus, TokenType
+from domain.tokens import IdTokenType, TokenStatus, TokenType, Weekday
 from resolvers.arguments import changes, row_id, row_ids
 from resolvers.context import Info
 
@@ -17,8 +17,22 @@ strawberry.enum(
     description="How a station comes by a token. OCPP 1.6 makes no difference; DIRECT_PAYMENT, EVCCID, VIN are 2.1's.",
 )
 
+strawberry.enum(Weekday, description="A day of the week.")
+
+_HOURS = "When it may charge, by the clock of the place, or the tenant's where that has none; null: at any time."
+_PLUGS = (
+    "At which plugs it may charge: words of OCPP 2.0.1 such as cCCS2 or sType2; null: at any. Where a station has not "
+    "told what its plugs are, at those too."
+)
 _WHERE = "Where it may charge; null: anywhere."
 _SHOWN_AS = "As what OCPP 2.x stations are told of it; null: ISO14443 for RFID, CENTRAL for the rest."
+
+
+@strawberry.input(description="Some hours of some days of the week.")
+class HoursInput:
+    days: list[Weekday] = strawberry.field(description="On which they begin.")
+    begin: str = strawberry.field(description="HH:MM")
+    end: str = strawberry.field(description="HH:MM, up to 24:00; not after `begin`: on the next day.")
 
 
 @strawberry.input(description="Somebody who may charge, by what they show.")
@@ -34,6 +48,8 @@ class CreateTokenInput:
     max_sessions: int | None = strawberry.field(default=None, description="Sessions at once; null: any number.")
     location_ids: list[strawberry.ID] | None = strawberry.field(default=None, description=_WHERE)
     id_token_type: IdTokenType | None = strawberry.field(default=None, description=_SHOWN_AS)
+    hours: list[HoursInput] | None = strawberry.field(default=None, description=_HOURS)
+    connector_types: list[str] | None = strawberry.field(default=None, description=_PLUGS)
 
 
 @strawberry.input(description="What changes of a token; what is absent stays, null clears.")
@@ -47,6 +63,8 @@ class UpdateTokenInput:
     max_sessions: Maybe[int | None]
     location_ids: Maybe[list[strawberry.ID] | None] = strawberry.field(default=None, description=_WHERE)
     id_token_type: Maybe[IdTokenType | None] = strawberry.field(default=None, description=_SHOWN_AS)
+    hours: Maybe[list[HoursInput] | None] = strawberry.field(default=None, description=_HOURS)
+    connector_types: Maybe[list[str] | None] = strawberry.field(default=None, description=_PLUGS)
 
 
 @strawberry.input(
@@ -113,6 +131,9 @@ async def locations_of(root: tokens.Token, info: Info) -> list[locations.Locatio
 
 
 def _with_rows(given: dict[str, Any]) -> dict[str, Any]:
-    if given.get("location_ids") is None:
-        return given
-    return {**given, "location_ids": row_ids(given["location_ids"], "input.locationIds")}
+    known = dict(given)
+    if known.get("location_ids") is not None:
+        known["location_ids"] = row_ids(known["location_ids"], "input.locationIds")
+    if known.get("hours") is not None:
+        known["hours"] = [vars(one) for one in known["hours"]]
+    return known

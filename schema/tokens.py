@@ -3,12 +3,21 @@ from datetime import datetime
 import strawberry
 
 from domain import tokens
-from domain.tokens import IdTokenType, TokenStatus, TokenType
+from domain.tokens import IdTokenType, TokenStatus, TokenType, Weekday
 from resolvers import tokens as door
 from schema import limits
 from schema.locations import Location
 from schema.page import Connection
 from schema.view import answer, attribute, view
+
+
+@view(tokens.Hours)
+class Hours:
+    """Some hours of some days of the week."""
+
+    days: list[Weekday] = attribute("On which they begin.")
+    begin: str = attribute("HH:MM")
+    end: str = attribute("HH:MM, up to 24:00; not after `begin`: on the next day.")
 
 
 @view(tokens.Token)
@@ -26,6 +35,11 @@ class Token:
     id_token_type: IdTokenType | None = attribute(
         "As what OCPP 2.x stations are told of it; null: ISO14443 for RFID, CENTRAL for the rest."
     )
+    valid_hours: list[Hours] | None = attribute(
+        "When it may charge, by the clock of the place, or the tenant's where that has none; null: at any time.",
+        name="hours",
+    )
+    connector_types: list[str] | None = attribute("At which plugs it may charge; null: at any.")
     created_at: datetime = attribute("When it was entered.")
     locations: list[Location] | None = answer(
         door.locations_of, "Where it may charge; null: anywhere.", size=limits.LOCATIONS

@@ -46,13 +46,17 @@ class Message:
 
 
 async def wanted(work: Work, station: Station) -> Wanted:
-    """Every token that means something there: those that may charge, and those that may not, to be refused offline."""
+    """Every token that means something there: those that may charge, and those that may not, to be refused offline.
+    Not those that may at times, or at some plugs: the station is to ask."""
     is_16 = station.ocpp_version == V16  # which knows neither master passes nor types
     masters = set(await tokens.master_keys(work)) if is_16 else set()
     fitting = [
         token
         for token in (await work.session.exec(select(Token).order_by(col(Token.created_at).desc()))).all()
-        if tokens.valid_at(token, station.location_id) and token.group_key not in masters and _fits(token, station)
+        if not token.depends
+        and tokens.valid_at(token, station.location_id)
+        and token.group_key not in masters
+        and _fits(token, station)
     ]
     fitting.sort(key=lambda token: token.status is not TokenStatus.ACCEPTED)
     room = _setting(station, "LocalAuthListMaxLength", "LocalAuthListCtrlr.Entries.maxLimit")

@@ -139,6 +139,8 @@ async def _step_with(
     work: Work, station: Station, kept: LocalList, update: UpdateType, token_uids: Sequence[str]
 ) -> Step:
     named = [await tokens.by_uid(work, uid) for uid in token_uids]
+    if (one := next((token for token in named if token.depends), None)) is not None:
+        raise Invalid(f"a list cannot say when, or at which plug, token {one.uid} may charge", field="tokenUids")
     entries = {token.uid: entry_of(token, work.now, by_type=station.ocpp_version != V16) for token in named}
     message = next_message(station, None, entries)
     if message is None or len(message.entries) < len(entries):

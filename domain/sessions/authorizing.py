@@ -14,13 +14,15 @@ from domain import tokens
 from domain.actor import Permission
 from domain.errors import NotFound
 from domain.sessions.models import Session
+from domain.sessions.narrowing import hours_end, plugs_for
 from domain.stations import Registration, Station
 from domain.tokens import Token, TokenGroup
 from domain.work import Work
 
 
 class AuthorizationStatus(StrEnum):
-    """UNKNOWN: nobody's token. MASTER: it ends other people's charges and begins none."""
+    """UNKNOWN: nobody's token. MASTER: it ends other people's charges and begins none. NOT_ALLOWED_TYPE_EVSE: not at
+    plugs such as there are here."""
 
     ACCEPTED = "ACCEPTED"
     BLOCKED = "BLOCKED"
@@ -56,13 +58,15 @@ class AuthorizationRules:
 class Authorization:
     """What a station is told about a token; `token` is None for one that we do not keep.
 
-    `expires_at` is until when it may rely on that: the token's own end, or that of its memory.
+    `expires_at` is until when it may rely on that: the token's own end, that of its hours, or that of the station's
+    memory. `evse_numbers` are those at which alone it may charge; None: at all.
     """
 
     status: AuthorizationStatus
     token: Token | None = None
     group_uid: str | None = None
     expires_at: datetime | None = None
+    evse_numbers: tuple[int, ...] | None = None
 
     @property
     def token_id(self) -> UUID | None:
@@ -108,7 +112,8 @@ async def judge(
     transaction_id: str | None = None,
     purpose: Purpose = Purpose.ASK,
 ) -> Authorization:
-    """For use-cases that have asked for a permission of their own. One statement, two where a limit is to be kept."""
+    """For use-cases that have asked for a permission of their own. One statement, more where there are limits, hours or
+    plugs to be kept to."""
     registration, location_id, token, group = await _known(work, token_uid, station_id)
     if registration is not Registration.ACCEPTED:
         return Authorization(AuthorizationStatus.INVALID, token)  # whoever knocks does not learn which cards are good
@@ -116,12 +121,38 @@ async def judge(
         unknown = AuthorizationStatus.UNKNOWN if token_uid else AuthorizationStatus.INVALID
         return Authorization(unknown, expires_at=_forgotten_at(work))
     status = _decided(work, token, group, location_id, purpose)
+    here, until, plugs = _Here(station_id, evse_number, transaction_id), None, None
     if status is AuthorizationStatus.ACCEPTED and purpose is not Purpose.STOP:
-        here = _Here(station_id, evse_number, transaction_id)
         if await _is_concurrent(work, token, group, here, purpose):
             status = AuthorizationStatus.CONCURRENT
-    bounds = (token.expires_at, _forgotten_at(work))
-    return Authorization(status, token, token.group_uid, min(filter(None, bounds), default=None))
+        elif token.depends and not (purpose is Purpose.ASK and await _goes_on(work, token, here)):
+            status, until, plugs = await _narrowed(work, token, here, location_id)
+    bounds = (token.expires_at, until, _forgotten_at(work))
+    return Authorization(status, token, token.group_uid, min(filter(None, bounds), default=None), plugs)
+
+
+async def _narrowed(
+    work: Work, token: Token, here: _Here, location_id: UUID | None
+) -> tuple[AuthorizationStatus, datetime | None, tuple[int, ...] | None]:
+    until = None
+    if (hours := token.valid_hours) is not None:
+        until = await hours_end(work, hours, location_id)
+        if until is None:
+            return AuthorizationStatus.NOT_AT_THIS_TIME, None, None
+    if token.connector_types is None:
+        return AuthorizationStatus.ACCEPTED, until, None
+    plugs = await plugs_for(work, token, here.station_id, here.evse_number)
+    if not plugs.here:
+        return AuthorizationStatus.NOT_ALLOWED_TYPE_EVSE, None, None
+    return AuthorizationStatus.ACCEPTED, until, plugs.allowed
+
+
+async def _goes_on(work: Work, token: Token, here: _Here) -> bool:
+    """A charge of the card or its group, which it may be shown to end."""
+    query = select(Session.id).where(
+        col(Session.token_id).in_(_and_its_group(token)), col(Session.ended_at).is_(None), _is_here(here)
+    )
+    return (await work.session.exec(query.limit(1))).first() is not None
 
 
 _KNOWN: Final = (

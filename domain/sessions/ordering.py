@@ -26,6 +26,9 @@ async def request_start(
     )
     if authorization.status is not AuthorizationStatus.ACCEPTED:
         raise Conflict(f"token {token.uid} may not charge: {authorization.status}", status=authorization.status)
+    if authorization.evse_numbers is not None:
+        numbers = ", ".join(map(str, authorization.evse_numbers))
+        raise Invalid(f"token {token.uid} may charge at some EVSEs alone: name one of {numbers}", field="evseNumber")
     return await commands.request(
         work,
         station_id=station.id,

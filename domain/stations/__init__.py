@@ -21,6 +21,7 @@ from domain.stations.events import StationRegistered as StationRegistered
 from domain.stations.events import StationRegistrationChanged as StationRegistrationChanged
 from domain.stations.events import StationReportCompleted as StationReportCompleted
 from domain.stations.events import StationStatusChanged as StationStatusChanged
+from domain.stations.inventory import connector_types as connector_types
 from domain.stations.inventory import expect_report as expect_report
 from domain.stations.inventory import observe as observe
 from domain.stations.inventory import remember_variables as remember_variables

@@ -78,6 +78,21 @@ async def reports_by_command(work: Work, ids: Sequence[UUID]) -> Sequence[Statio
     return (await work.session.exec(select(StationReport).where(col(StationReport.command_id).in_(ids)))).all()
 
 
+async def connector_types(work: Work, *, station_id: UUID) -> dict[int, set[str]]:
+    """What the plugs of each EVSE are, in the words of OCPP 2.0.1 in lower case, where the station has told."""
+    query = select(StationVariable).where(
+        StationVariable.station_id == station_id,
+        func.lower(StationVariable.component) == "connector",
+        func.lower(StationVariable.variable) == "connectortype",
+        col(StationVariable.evse_number).is_not(None),
+    )
+    types: dict[int, set[str]] = {}
+    for row in (await work.session.exec(query)).all():
+        if row.evse_number is not None and row.value:
+            types.setdefault(row.evse_number, set()).add(row.value.strip().lower())
+    return types
+
+
 async def values_of(work: Work, *, station_id: UUID, names: Mapping[str, VariableName]) -> dict[str, str | None]:
     """What is known to be set, by the caller's own words for the variables: by reports, else by `configuration`."""
     work.require(Permission.CONTROL)

@@ -6,6 +6,9 @@ from domain.tokens.groups import delete_group as delete_group
 from domain.tokens.groups import groups as groups
 from domain.tokens.groups import master_keys as master_keys
 from domain.tokens.groups import set_group as set_group
+from domain.tokens.hours import Hours as Hours
+from domain.tokens.hours import Weekday as Weekday
+from domain.tokens.hours import until as until
 from domain.tokens.models import IdTokenType as IdTokenType
 from domain.tokens.models import Token as Token
 from domain.tokens.models import TokenGroup as TokenGroup

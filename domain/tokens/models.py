@@ -1,11 +1,13 @@
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid
+from sqlalchemy import ARRAY, Text, Uuid
 from sqlmodel import Field
 
-from domain.rows import TIMESTAMP, Record, enum_type
+from domain.rows import JSON, TIMESTAMP, Record, enum_type
+from domain.tokens.hours import Hours, read
 
 
 class TokenType(StrEnum):
@@ -44,7 +46,8 @@ class Token(Record, table=True):
 
     `group_uid` is OCPP's parentIdTag/groupIdToken; `max_sessions` how many charges at once, None for any. `status` is
     what an operator has set: what it comes to at a moment is `status_at`. `location_ids` are where it may charge, None
-    for anywhere; one that is no more stays, lest the last of them set the token free.
+    for anywhere; one that is no more stays, lest the last of them set the token free. `hours` are when, None for at any
+    time, and `connector_types` at which plugs (OCPP 2.0.1 ConnectorEnumType), None for any.
     """
 
     uid: str
@@ -58,6 +61,17 @@ class Token(Record, table=True):
     max_sessions: int | None = None
     location_ids: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
     id_token_type: IdTokenType | None = Field(default=None, sa_type=enum_type(IdTokenType))
+    hours: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON)
+    connector_types: list[str] | None = Field(default=None, sa_type=ARRAY(Text))
+
+    @property
+    def valid_hours(self) -> list[Hours] | None:
+        return read(self.hours)
+
+    @property
+    def depends(self) -> bool:
+        """Whether it may charge now and not later, or at one plug and not at another: a list cannot say so."""
+        return self.hours is not None or self.connector_types is not None
 
     @property
     def shown_type(self) -> IdTokenType:

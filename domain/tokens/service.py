@@ -1,6 +1,6 @@
 """What operators change about tokens. What stations keep of them follows, see `domain/reactions.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,14 @@ from domain import locations
 from domain.actor import Permission
 from domain.errors import Conflict, Invalid, NotFound
 from domain.tokens.events import TokenChanged
+from domain.tokens.hours import written
 from domain.tokens.models import IdTokenType, Token, TokenStatus, TokenType, uid_key
 from domain.work import Work
 
 UID_MAX = 255  # OCPP 2.1, IdTokenType; 2.0.1 has 36, 1.6 has 20, which some stations exceed
 NAME_MAX = 36
 LOCATIONS_MAX = 200
+TYPES_MAX = 30
 _CHANGEABLE = frozenset(
     {
         "uid",
@@ -30,6 +32,8 @@ _CHANGEABLE = frozenset(
         "max_sessions",
         "location_ids",
         "id_token_type",
+        "hours",
+        "connector_types",
     }
 )
 
@@ -46,6 +50,8 @@ async def create(
     max_sessions: int | None = None,
     location_ids: Sequence[UUID] | None = None,
     id_token_type: IdTokenType | None = None,
+    hours: Sequence[Mapping[str, Any]] | None = None,
+    connector_types: Sequence[str] | None = None,
 ) -> Token:
     """A token that nobody has yet, whichever way its uid is capitalized."""
     work.require(Permission.CONTROL)
@@ -53,6 +59,8 @@ async def create(
     token.group_uid, token.contract_id, token.max_sessions = group_uid, contract_id, max_sessions
     token.location_ids = None if location_ids is None else list(location_ids)
     token.id_token_type = id_token_type
+    token.hours = None if hours is None else [dict(one) for one in hours]
+    token.connector_types = None if connector_types is None else list(connector_types)
     _check(token)
     await _check_locations(work, token)
     statement = insert(Token).values(token.model_dump()).on_conflict_do_nothing().returning(col(Token.id))
@@ -63,8 +71,8 @@ async def create(
 
 
 async def update(work: Work, *, token_id: UUID, **changes: Any) -> Token:
-    """Changes any of uid, type, status, expires_at, group_uid, contract_id, max_sessions, location_ids and
-    id_token_type; what is not given stays."""
+    """Changes any of uid, type, status, expires_at, group_uid, contract_id, max_sessions, location_ids,
+    id_token_type, hours and connector_types; what is not given stays."""
     work.require(Permission.CONTROL)
     if unknown := sorted(changes.keys() - _CHANGEABLE):
         raise Invalid(f"{unknown[0]} of a token cannot be changed", field=unknown[0])
@@ -101,6 +109,8 @@ def _is_less(before: dict[str, Any], token: Token) -> bool:
     narrowed = token.location_ids is not None and (
         before["location_ids"] is None or not set(before["location_ids"]) <= set(token.location_ids)
     )
+    for name in ("hours", "connector_types"):
+        narrowed |= getattr(token, name) is not None and getattr(token, name) != before[name]
     return token.status is not TokenStatus.ACCEPTED or before["uid_key"] != token.uid_key or narrowed
 
 
@@ -114,6 +124,11 @@ def _check(token: Token) -> None:
     token.group_key = None if token.group_uid is None else uid_key(token.group_uid)
     token.contract_id = text(token.contract_id, "contractId")
     check_limit(token.max_sessions)
+    token.hours = written(token.hours)
+    if token.connector_types is not None:
+        token.connector_types = sorted({text(one, "connectorTypes") or "" for one in token.connector_types} - {""})
+        if len(token.connector_types) not in range(1, TYPES_MAX + 1):
+            raise Invalid(f"connectorTypes has 1 to {TYPES_MAX} words, or is null: any", field="connectorTypes")
     if token.expires_at is not None and token.expires_at.tzinfo is None:
         raise Invalid("expiresAt must have a time zone", field="expiresAt")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What others ask on their own caller's behalf, having asked for a permission themselves.
-ASKED_BY_OTHERS = {"commands.matching_remote_start", "stations.find", "tokens.find"}
+ASKED_BY_OTHERS = {"commands.matching_remote_start", "stations.connector_types", "stations.find", "tokens.find"}
 
 
 def use_cases() -> Iterator[tuple[str, ast.AsyncFunctionDef]]:

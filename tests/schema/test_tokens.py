@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from tests.factories import a_location, a_token
@@ -49,6 +51,23 @@ async def test_a_token_shows_where_it_may_charge_and_as_what_stations_know_it(ac
     assert cleared["updateToken"] == {"idTokenType": None, "locations": None}
     for wrong in ([], ["x"]):
         assert await acme.gql_errors(create, {"input": {"uid": "OTHER", "locationIds": wrong}}) == ["INVALID"]
+
+
+async def test_a_token_shows_when_and_at_which_plugs_it_may_charge(acme: Tester) -> None:
+    fields = "hours { days begin end } connectorTypes"
+    create = f"mutation ($input: CreateTokenInput!) {{ createToken(input: $input) {{ id {fields} }} }}"
+    hours = {"days": ["MONDAY", "FRIDAY"], "begin": "22:00", "end": "06:00"}
+    entered = {"hours": [hours], "connectorTypes": ["cCCS2"]}
+
+    created = (await acme.gql(create, {"input": {"uid": "CARD", **entered}}))["createToken"]
+
+    assert created == {"id": created["id"], **entered}
+    update = f"mutation ($id: ID!, $input: UpdateTokenInput!) {{ updateToken(id: $id, input: $input) {{ {fields} }} }}"
+    cleared = await acme.gql(update, {"id": created["id"], "input": {"hours": None, "connectorTypes": None}})
+    assert cleared["updateToken"] == {"hours": None, "connectorTypes": None}
+    wrongs: list[dict[str, Any]] = [{"hours": []}, {"hours": [{**hours, "begin": "late"}]}, {"connectorTypes": []}]
+    for wrong in wrongs:
+        assert await acme.gql_errors(create, {"input": {"uid": "OTHER", **wrong}}) == ["INVALID"]
 
 
 async def test_what_holds_for_a_group_is_set_shown_and_taken_back(acme: Tester) -> None:

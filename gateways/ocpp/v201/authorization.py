@@ -55,6 +55,7 @@ def id_token_info(authorization: Authorization) -> IdTokenInfoType:
         status=STATUS[authorization.status],
         cache_expiry_date_time=authorization.expires_at,
         group_id_token=group_id_token(authorization.group_uid),
+        evse_id=list(authorization.evse_numbers or ()) or None,
     )
 
 

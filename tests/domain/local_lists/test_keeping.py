@@ -224,6 +224,24 @@ async def test_a_station_that_does_not_take_it_is_tried_again_less_and_less_ofte
     assert ((await keeper.kept()).status, keeper.held) == (CURRENT, {"card": "ACCEPTED"})
 
 
+async def test_a_token_that_may_charge_at_times_alone_is_asked_for_and_in_no_list(acme: Tester) -> None:
+    await a_token(acme, "ALWAYS")
+    await a_token(acme, "MONDAYS", hours=[{"days": ["MONDAY"], "begin": "08:00", "end": "18:00"}])
+    await a_token(acme, "SLOW", connector_types=["cType2"])
+    keeper = await a_keeper(acme)
+    await keep(acme, keeper)
+    assert set(keeper.held) == {"always"}
+    for uid in ("MONDAYS", "SLOW"):
+        with pytest.raises(Invalid, match="when, or at which plug"):
+            await local_lists.send_now(
+                beside(acme, keeper),
+                acme.actor,
+                station_id=keeper.station_id,
+                update=UpdateType.DIFFERENTIAL,
+                token_uids=[uid],
+            )
+
+
 async def test_a_list_that_is_kept_no_more_is_emptied_once(acme: Tester) -> None:
     await a_token(acme, "CARD")
     keeper = await a_keeper(acme)

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from domain import sessions
+from domain import sessions, stations
 from domain.actor import Role
-from domain.errors import Forbidden
+from domain.errors import Conflict, Forbidden, Invalid
 from domain.sessions import Authorization, AuthorizationRules, AuthorizationStatus, Purpose, Stage
 from domain.stations import Registration
 from domain.tokens import TokenStatus
@@ -195,6 +195,74 @@ async def test_a_card_charges_where_it_may(acme: Tester) -> None:
     ]
     elsewhere = AuthorizationStatus.NOT_AT_THIS_LOCATION
     assert told == [ACCEPTED, elsewhere, elsewhere]
+
+
+WEEKDAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
+NOT_NOW, NOT_HERE = AuthorizationStatus.NOT_AT_THIS_TIME, AuthorizationStatus.NOT_ALLOWED_TYPE_EVSE
+
+
+async def test_a_card_charges_when_it_may_by_the_clock_of_the_place(acme: Tester) -> None:
+    """Noon in Greenwich, of a Monday, is two in the afternoon in Berlin and seven in the morning in Chicago."""
+    await a_token(acme, "CARD", hours=[{"days": WEEKDAYS, "begin": "08:00", "end": "14:30"}])
+    acme.clock.now = NOON
+    told = []
+    for zone in ("Europe/Berlin", "America/Chicago", None):
+        location = await a_location(acme, zone or "Nowhere", timezone=zone)
+        charger = Charger(acme, (await a_station(acme, location_id=location.id)).id)
+        told.append(await shown(charger))
+    assert [one.status for one in told] == [ACCEPTED, NOT_NOW, ACCEPTED], "the tenant's, UTC, where it has none"
+    assert [one.expires_at for one in told] == [NOON + timedelta(minutes=30), None, NOON + timedelta(hours=2.5)]
+    acme.clock.now = NOON + timedelta(days=5)
+    assert (await shown(charger)).status is NOT_NOW, "a Saturday"
+
+
+async def test_a_card_that_may_charge_no_longer_ends_its_charge_all_the_same(acme: Tester) -> None:
+    await a_token(acme, "CARD", hours=[{"days": WEEKDAYS, "begin": "08:00", "end": "12:05"}], group_uid="G")
+    await a_token(acme, "OTHER", hours=[{"days": ["SUNDAY"], "begin": "08:00", "end": "09:00"}], group_uid="G")
+    charger = await a_charger(acme, now=0)
+    assert (await charger.start(token_uid="CARD")).authorization.status is ACCEPTED
+    acme.clock.forward(minutes=10)
+
+    assert [(await shown(charger, uid)).status for uid in ("CARD", "OTHER")] == [ACCEPTED, ACCEPTED]
+    assert (await shown(charger, purpose=Purpose.START, evse=2)).status is NOT_NOW
+    assert (await shown(await a_charger(acme))).status is NOT_NOW
+
+
+async def with_plugs(charger: Charger, *types: str) -> None:
+    """By its own word, EVSE by EVSE."""
+    async with charger.tester.work(role=Role.STATION) as work:
+        told = [
+            stations.Told(
+                name=stations.VariableName(
+                    component="Connector", variable="ConnectorType", evse_number=number, connector_number=1
+                ),
+                value=type,
+                attribute=stations.AttributeType.ACTUAL,
+            )
+            for number, type in enumerate(types, 1)
+        ]
+        await stations.observe(work, station_id=charger.station_id, told=told)
+
+
+async def test_a_card_charges_at_plugs_that_it_may(acme: Tester) -> None:
+    await a_token(acme, "CARD", connector_types=["sType2", "cType2"])
+    mixed, fast, unknown, slow = [await a_charger(acme) for _ in range(4)]
+    await with_plugs(mixed, "cCCS2", "cType2", "STYPE2")
+    await with_plugs(fast, "cCCS2")
+    await with_plugs(slow, "sType2")
+
+    told = [await shown(charger) for charger in (mixed, fast, unknown, slow)]
+    assert [one.status for one in told] == [ACCEPTED, NOT_HERE, ACCEPTED, ACCEPTED]
+    assert [one.evse_numbers for one in told] == [(2, 3), None, None, None]
+    at = [(await shown(mixed, evse=number, purpose=Purpose.START)).status for number in (1, 2, 4)]
+    assert at == [NOT_HERE, ACCEPTED, ACCEPTED], "of the fourth nothing is known"
+
+    async with acme.work(role=Role.OPERATOR) as work:
+        with pytest.raises(Invalid, match="name one of 2, 3"):
+            await sessions.request_start(work, station_id=mixed.station_id, token_uid="CARD")
+        await sessions.request_start(work, station_id=mixed.station_id, token_uid="CARD", evse_number=3)
+        with pytest.raises(Conflict, match="NOT_ALLOWED_TYPE_EVSE"):
+            await sessions.request_start(work, station_id=mixed.station_id, token_uid="CARD", evse_number=1)
 
 
 async def test_a_station_is_told_how_long_it_may_remember(acme: Tester) -> None:

@@ -70,6 +70,30 @@ async def test_a_card_is_answered_in_the_words_of_201(acme: Tester, charger: Spe
     assert await charger.say("Authorize", away) == {"idTokenInfo": {"status": "NotAtThisLocation"}}
 
 
+async def test_a_card_is_answered_when_and_at_which_evse_it_may_charge(acme: Tester, charger: Speaker) -> None:
+    await a_token(acme, "LATER", hours=[{"days": ["SUNDAY"], "begin": "08:00", "end": "09:00"}])
+    await a_token(acme, "SLOW", connector_types=["cType2"])
+    plugs = [
+        {
+            "component": {"name": "Connector", "evse": {"id": number, "connectorId": 1}},
+            "variable": {"name": "ConnectorType"},
+            "variableAttribute": [{"value": type}],
+        }
+        for number, type in ((1, "cCCS2"), (2, "cType2"))
+    ]
+    report = {"requestId": 1, "generatedAt": minute(0), "seqNo": 0, "reportData": plugs}
+    await charger.say("NotifyReport", report)
+
+    async def answered(uid: str, action: str = "Authorize", **more: Any) -> Any:
+        card = {"idToken": uid, "type": "ISO14443"}
+        return (await charger.say(action, {**more, "idToken": card}))["idTokenInfo"]
+
+    assert await answered("LATER") == {"status": "NotAtThisTime"}
+    assert await answered("SLOW") == {"status": "Accepted", "evseId": [2]}
+    begun = event("Started", 0, evse={"id": 1})
+    assert await answered("SLOW", "TransactionEvent", **begun) == {"status": "NotAllowedTypeEVSE"}
+
+
 async def test_a_master_pass_is_known_to_the_station_and_ends_charges_alone(acme: Tester, charger: Speaker) -> None:
     await a_group(acme, "GUARDS", master_pass=True)
     await a_token(acme, "CARD")
