@@ -9,7 +9,18 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from domain import credentials, local_lists, locations, points, reservations, sessions, stations, tokens, users
+from domain import (
+    credentials,
+    local_lists,
+    locations,
+    points,
+    reservations,
+    sessions,
+    stations,
+    tokens,
+    users,
+    virtual_points,
+)
 from domain.actor import Actor
 from domain.errors import Unavailable
 from domain.work import Work, Workplace
@@ -109,6 +120,11 @@ class Loaders:
         """By point."""
         return DataLoader(self._latest, max_batch_size=BATCH_MAX)
 
+    @cached_property
+    def virtual_latest(self) -> DataLoader[str, points.LatestReading | None]:
+        """By the address of a virtual point."""
+        return DataLoader(self._virtual_latest, max_batch_size=BATCH_MAX)
+
     def _one(
         self,
         ask: Callable[[Work, Sequence[UUID]], Awaitable[Iterable[Row]]],
@@ -154,3 +170,13 @@ class Loaders:
             self._reader.caller.tenant_id, point_ids
         )
         return [found.get(one) for one in point_ids]
+
+    async def _virtual_latest(self, addresses: list[str]) -> list[points.LatestReading | None]:
+        async with self._reader.read() as work:
+            composed = await virtual_points.composed(work, addresses)
+        found = await self._reader.workplace.port(points.Latest).get(  # type: ignore[type-abstract]
+            self._reader.caller.tenant_id, [one.point_id for one in composed.measured.values()]
+        )
+        latest = composed.by_address(found)
+        made = composed.composites
+        return [made[address].reading(latest) if address in made else None for address in addresses]

@@ -27,6 +27,7 @@ from schema.stations import StationMutation, StationQuery, StationSubscription
 from schema.tenants import TenantMutation
 from schema.tokens import TokenMutation, TokenQuery
 from schema.users import UserQuery
+from schema.virtual_points import VirtualPointMutation
 
 
 @strawberry.type(description="What can be asked. A field that fails answers null and an error; its siblings answer.")
@@ -60,6 +61,7 @@ class Mutation(
     LocalListMutation,
     PointMutation,
     ImportMutation,
+    VirtualPointMutation,
     CommandMutation,
     CredentialMutation,
     TenantMutation,

@@ -36,6 +36,7 @@ class Point:
     aggregation: SeriesAggregation | None = attribute("What a reading says of the time since the one before.")
     data_type: SeriesDataType | None = attribute("Where its values come from, where somebody has said so.")
     rollover_at: float | None = attribute("The value at which a register starts again from 0, in the point's unit.")
+    expression: str | None = attribute("What it is made of, where it is virtual: others' values, never recorded.")
     created_at: datetime = attribute("When it was first heard of.")
     latest: LatestReading | None = answer(door.latest, "The newest measurement.")
 

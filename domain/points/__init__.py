@@ -15,13 +15,17 @@ from domain.points.news import Updates as Updates
 from domain.points.news import every_topic as every_topic
 from domain.points.news import topic as topic
 from domain.points.news import topics as topics
+from domain.points.queries import Measured as Measured
+from domain.points.queries import Virtual as Virtual
 from domain.points.queries import by_address as by_address
 from domain.points.queries import by_addresses as by_addresses
 from domain.points.queries import by_id as by_id
 from domain.points.queries import by_ids as by_ids
 from domain.points.queries import latest_of as latest_of
 from domain.points.queries import listed as listed
+from domain.points.queries import measured as measured
 from domain.points.queries import of_owner as of_owner
+from domain.points.queries import virtual as virtual
 from domain.points.readings import Owner as Owner
 from domain.points.readings import Quality as Quality
 from domain.points.readings import Reading as Reading

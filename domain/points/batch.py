@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
-from domain.points.known import Known
+from domain.points.known import VIRTUAL, Known
 from domain.points.latest import LatestReading
 from domain.points.news import Live
 from domain.points.readings import Quality, Reading, Recorded, RecordError, Source
@@ -93,7 +93,7 @@ def _lives(rows: Sequence[Row], readings: Sequence[Reading], points: Sequence[Kn
 
 
 def _plain_rows(readings: Sequence[Reading], points: Sequence[Known]) -> list[Row]:
-    """The rows of readings in the units of their points; none where any of them is not."""
+    """The rows of readings in the units of their points; none where any of them is not, or cannot be recorded."""
     if not readings:
         return []
     _, ats, values, texts, qualities, units, sources, versions = zip(*readings, strict=True)
@@ -102,14 +102,18 @@ def _plain_rows(readings: Sequence[Reading], points: Sequence[Known]) -> list[Ro
         for unit, point in zip(units, points, strict=True)
     ):
         return []
-    numbers = [None if value is None else float(value) for value in values] if None in values else map(float, values)
     series = [point.series for point in points]
+    if VIRTUAL in series:
+        return []
+    numbers = [None if value is None else float(value) for value in values] if None in values else map(float, values)
     return list(map(Row._make, zip(series, ats, numbers, texts, qualities, sources, versions, strict=True)))
 
 
 def _row(reading: Reading, point: Known) -> Row | str:
     """In the unit of its point; or what the point has against it."""
     address, at, value, text, quality, unit, source, version = reading
+    if point.virtual:
+        return f"{address} is made of other points: nothing is recorded there"
     if value is not None:
         value = float(value)  # booleans and whole numbers too
         if unit is not None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 ADDRESSES_PER_TENANT = 100_000
 TENANTS = 1_000
+VIRTUAL = 0  # in place of a series, which the database counts from 1
 
 
 class Known(NamedTuple):
@@ -16,6 +17,11 @@ class Known(NamedTuple):
     series: int
     unit: str | None
     owner_id: UUID | None
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is made of others, so that nothing is recorded there."""
+        return self.series == VIRTUAL
 
 
 class Addresses:

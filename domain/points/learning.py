@@ -6,12 +6,12 @@ from contextvars import Context
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, update
+from sqlalchemy import Text, any_, bindparam, case, literal, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
 from domain.errors import Unavailable
-from domain.points.known import DIRECTORY, Known
+from domain.points.known import DIRECTORY, VIRTUAL, Known
 from domain.points.models import Point, ValueType
 from domain.points.readings import Owner, Reading
 from domain.units import base_unit
@@ -78,7 +78,8 @@ async def _apart(work: Work, missing: Mapping[str, Reading], owner: Owner | None
         raise Unavailable("the database is not reachable") from error
     addresses = DIRECTORY.of(work.tenant_id)
     for address, point in learned.items():
-        addresses.put(address, point)
+        if not point.virtual:  # that may be deleted, and the address be another's then
+            addresses.put(address, point)
     return learned
 
 
@@ -100,6 +101,10 @@ _POINTS: Final = select(  # type: ignore[call-overload]
 
 async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known]:
     rows = (await work.session.exec(_POINTS, params={"addresses": list(addresses)})).all()
+    asked = literal(list(addresses), ARRAY(Text))
+    series = case((col(Point.expression).is_(None), Point.series), else_=VIRTUAL)
+    query = select(Point.address, Point.id, series, Point.unit, Point.owner_id)  # type: ignore[call-overload]
+    rows = (await work.session.exec(query.where(col(Point.address) == any_(asked)))).all()
     owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
     return {
         address: Known(point_id, series, unit, owners.setdefault(owner_id, owner_id))
@@ -123,7 +128,7 @@ async def _adopt_units(work: Work, points: dict[str, Known], readings: Mapping[s
     """A point that came without a unit takes the first that it is told, whichever process tells it."""
     for address, point in points.items():
         unit = readings[address].unit
-        if point.unit is None and unit is not None:
+        if point.unit is None and unit is not None and not point.virtual:
             adopting = update(Point).where(col(Point.id) == point.point_id, col(Point.unit).is_(None))
             await work.session.exec(adopting.values(unit=base_unit(unit)))
             points |= await _points(work, [address])

@@ -95,6 +95,10 @@ class Updates:
         self._addresses = None if addresses is None else frozenset(addresses)
         self._seen: dict[str, datetime] = {}
 
+    def widen(self) -> None:
+        """From now on it asks for all."""
+        self._addresses = None
+
     def read(self, message: Message) -> Iterator[PointUpdate]:
         """The updates of a message from the bus that are news to this listener."""
         for address, at, value, text, quality in _items(message):

@@ -1,14 +1,34 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import Text, any_, literal
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.errors import NotFound
 from domain.page import Page, PageRequest, page
 from domain.points.latest import Latest, LatestReading
-from domain.points.models import Point, PointKind
+from domain.points.models import Point, PointKind, ValueType
 from domain.work import Work
+
+
+class Virtual(NamedTuple):
+    """A point that is made of others."""
+
+    address: str
+    point_id: UUID
+    expression: str
+
+
+class Measured(NamedTuple):
+    """What others need of a point that they are made of."""
+
+    address: str
+    point_id: UUID
+    series: int
+    owner_id: UUID | None
 
 
 async def by_id(work: Work, point_id: UUID) -> Point:
@@ -64,6 +84,25 @@ async def of_owner(work: Work, owner_id: UUID, *, limit: int) -> Sequence[Point]
     work.require(Permission.VIEW)
     query = select(Point).where(Point.owner_id == owner_id).order_by(col(Point.address)).limit(limit)
     return (await work.session.exec(query)).all()
+
+
+async def virtual(work: Work) -> list[Virtual]:
+    """All that are made of others."""
+    work.require(Permission.VIEW)
+    query = select(Point.address, Point.id, Point.expression).where(col(Point.expression).is_not(None))
+    return [Virtual(address, point_id, str(text)) for address, point_id, text in await work.session.exec(query)]
+
+
+async def measured(work: Work, addresses: Collection[str], regexes: Collection[str]) -> list[Measured]:
+    """Of all that are numbers and made of nothing else: those of these addresses, and those that a regex matches."""
+    work.require(Permission.VIEW)
+    found = col(Point.address) == any_(literal(list(addresses), ARRAY(Text)))
+    if regexes:
+        found |= col(Point.address).op("~")(any_(literal(list(regexes), ARRAY(Text))))
+    query = select(Point.address, Point.id, Point.series, Point.owner_id).where(
+        found, col(Point.expression).is_(None), Point.value_type != ValueType.TEXT
+    )
+    return [Measured(*row) for row in await work.session.exec(query.order_by(Point.address))]
 
 
 async def latest_of(work: Work, point_ids: Sequence[UUID]) -> dict[UUID, LatestReading]:

@@ -48,7 +48,10 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     """What the demo has, once its stations charge."""
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
-    owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')
+    meter = owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')["id"]
+    owner.ask('mutation ($id: ID!) { createMeterSeries(meterId: $id, input: {name: "import"}) { id } }', id=meter)
+    made = '{address: "made/double", expression: "2 * \'meter/main/import\'"}'
+    owner.ask(f"mutation {{ createVirtualPoint(input: {made}) {{ id }} }}")
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
     owner.ask('mutation { importReadings(input: {name: "waits"}) { id } }')

@@ -23,6 +23,7 @@ from domain import (
     sessions,
     stations,
     tokens,
+    virtual_points,
 )
 from domain.actor import Role
 from domain.commands import CommandKind
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDENTITY, CARD, GROUP, METER, ADDRESS = "RIVAL-1", "RIVALS-CARD", "RIVALS", "rivals", "rival/power"
+VIRTUAL = "rival/virtual"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ async def belongings(tester: Tester) -> Belongings:
         credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
     async with tester.work() as work:
         await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
+    async with tester.work() as work:
+        await virtual_points.create(work, address=VIRTUAL, expression=f"'{ADDRESS}' * 2")
     return Belongings(
         station=str(station.id),
         location=str(location.id),
@@ -161,8 +165,11 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'points(filter: {{owner: "{{station}}"}}) {NODES}', EMPTY),
         (f'points(filter: {{prefix: "rival"}}) {NODES}', EMPTY),
     ],
-    "point": [(f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE)],
     "realTimeMetrics": [('realTimeMetrics(stationId: "{station}") { value }', GONE)],
+    "point": [
+        (f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE),
+        (f'point(address: "{VIRTUAL}") {{ id latest {{ value }} }}', GONE),
+    ],
     "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
     "historyEnergy": [(f'historyEnergy(points: ["{ADDRESS}"], {YEAR}) {{ series {{ energyWh }} }}', GONE)],
     "historyEnergyPerPeriod": [
@@ -239,6 +246,12 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "deleteMeter": [('deleteMeter(id: "{meter}") { id }', GONE)],
     "createMeterSeries": [('createMeterSeries(meterId: "{meter}", input: {name: "a"}) { id }', GONE)],
     "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9}}) {{ id }}', GONE)],
+    "createVirtualPoint": [
+        (f'createVirtualPoint(input: {{address: "ours", expression: "\'{ADDRESS}\'"}}) {{ id }}', GONE),
+        (f'createVirtualPoint(input: {{address: "{VIRTUAL}", expression: "sum(\'rival/*\')"}}) {{address}}', "fresh"),
+    ],
+    "updateVirtualPoint": [(f'updateVirtualPoint(address: "{VIRTUAL}", input: {{unit: "W"}}) {{ id }}', GONE)],
+    "deleteVirtualPoint": [(f'deleteVirtualPoint(address: "{VIRTUAL}") {{ id }}', GONE)],
     "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
     "importReadings": [(f'importReadings(input: {{content: "{FILE}"}}) {{ recorded }}', "fresh")],
     "cancelImport": [('cancelImport(importId: "{import_id}") { id }', GONE)],

@@ -12,7 +12,9 @@ from domain.expressions import Shape, evaluated, parsed, regex
 POINTS = ["a", "b", "c"]
 VALUES = st.none() | st.integers(-9, 9).map(float) | st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES), min_size=1, max_size=8)
-LEAVES = st.sampled_from(POINTS) | st.integers(0, 99).map("{}.".format) | st.sampled_from(["0.5", ".25", "1e3", "2.E-2"])
+LEAVES = (
+    st.sampled_from(POINTS) | st.integers(0, 99).map("{}.".format) | st.sampled_from(["0.5", ".25", "1e3", "2.E-2"])
+)
 
 
 def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
