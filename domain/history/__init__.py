@@ -6,6 +6,8 @@ from domain.history.columns import Function as Function
 from domain.history.columns import columns as columns
 from domain.history.columns import last_before as last_before
 from domain.history.columns import tracks as tracks
+from domain.history.energies import Periods as Periods
+from domain.history.energies import energies as energies
 from domain.history.energy import Energy as Energy
 from domain.history.energy import EnergyColumn as EnergyColumn
 from domain.history.energy import EnergyPerPeriod as EnergyPerPeriod
