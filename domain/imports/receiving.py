@@ -108,16 +108,24 @@ class Run:
         self._lines: list[int] = []
         self._bytes = self._rows = self._recorded = self._failed = 0
         self._errors: list[RowError] = []
+        self._recording: asyncio.Task[None] | None = None
 
     async def consume(self, parts: AsyncIterable[bytes]) -> None:
-        async for part in parts:
-            await asyncio.sleep(0)  # others have their turn, however much has come already
-            self._bytes += len(part)
-            if self._bytes > self._rules.max_bytes:
-                raise LimitExceeded(f"a file has at most {self._rules.max_bytes} bytes")
-            await self._take(self._file.read(part))
-        await self._take(self._file.end())
-        await self._record()
+        """While a batch is recorded the next is read; one after the other, so that of two rows the later counts."""
+        try:
+            async for part in parts:
+                await asyncio.sleep(0)  # others have their turn, however much has come already
+                self._bytes += len(part)
+                if self._bytes > self._rules.max_bytes:
+                    raise LimitExceeded(f"a file has at most {self._rules.max_bytes} bytes")
+                await self._take(self._file.read(part))
+            await self._take(self._file.end())
+            await self._record()
+            await self._settle()
+        finally:
+            if self._recording is not None:
+                self._recording.cancel()
+                await asyncio.wait({self._recording})
 
     async def _take(self, portion: Portion) -> None:
         self._rows += portion.rows
@@ -128,6 +136,7 @@ class Run:
             await self._record()
 
     async def _record(self) -> None:
+        await self._settle()
         readings, self._readings = self._readings, []
         lines, self._lines = self._lines, []
         if not readings:
@@ -135,6 +144,14 @@ class Run:
         self._addresses.update(reading.address for reading in readings)
         if len(self._addresses) > self._rules.max_points:
             raise Invalid(f"it names more than {self._rules.max_points} points: is its column of addresses another?")
+        self._recording = asyncio.create_task(self._keep(readings, lines), name="import batch")
+
+    async def _settle(self) -> None:
+        if self._recording is not None:
+            await self._recording
+            self._recording = None
+
+    async def _keep(self, readings: Sequence[Reading], lines: Sequence[int]) -> None:
         async with self._workplace.open_work(self._actor) as work:
             done = await points.record(work, readings)
         self._recorded += done.recorded
@@ -170,6 +187,6 @@ class Run:
     def _write(self, work: Work, own: Import) -> None:
         own.bytes_read, own.rows_read = self._bytes, self._rows
         own.recorded, own.failed = self._recorded, self._failed
-        own.errors = [error._asdict() for error in self._errors]
+        own.errors = [error._asdict() for error in sorted(self._errors)]
         own.columns = None if self._file.columns is None else [column._asdict() for column in self._file.columns]
         own.updated_at = work.now

@@ -3,14 +3,17 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from tests.journeys.clients import Operator, Tenant
-from tests.journeys.servers import Server
+from tests.journeys.impatient import ImpatientServer
+from tests.journeys.servers import Server, running
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +34,13 @@ address,timestamp,value,text,quality,unit,source,version\r
 and more",GOOD,,IMPORTED,1\r
 {0}/mode,2026-01-01T01:00:00Z,,AUTO,GOOD,,IMPORTED,1\r
 """
+
+
+@pytest.fixture(scope="module")
+def slow_and_strict(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
+    """Waits two seconds for a body, or for more of a file."""
+    with running(ImpatientServer(folder / "strict", {"body_s": 2}, **environment)) as server:
+        yield server
 
 
 class Files:
@@ -255,6 +265,56 @@ async def test_a_credential_that_is_revoked_ends_an_upload_and_keeps_what_came(
 
     assert answer is None or (answer.status_code, code(answer)) == (401, "UNAUTHENTICATED")
     assert (ended["error"], ended["uploadPath"]) == ("the credential was revoked", one["uploadPath"])
+
+
+async def test_a_file_may_take_longer_than_other_requests_while_it_goes_on_and_a_silent_one_is_cut_off(
+    slow_and_strict: Server, operator: Operator, tenant: Tenant, identity: str
+) -> None:
+    going_on, silent = await begun(operator), await begun(operator)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"at,address,value\n"
+        for minute in range(40):
+            await asyncio.sleep(0.1)
+            yield f"2026-01-01T00:{minute:02}:00Z,{identity},1\n".encode()
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"at,address,value\n"
+        await asyncio.Event().wait()
+
+    files = Files(slow_and_strict.url, tenant.secret)
+    async with files.http, operator.watching(UPDATES, id=silent["id"]) as watching:
+        stalling = asyncio.ensure_future(files.upload(silent["uploadPath"], stalled()))
+        answer = await files.upload(going_on["uploadPath"], body())
+        await watching.until(lambda item: item["status"] == "INTERRUPTED")
+        stalling.cancel()
+
+    assert answer.json()["import"]["recorded"] == 40
+
+
+async def test_a_server_that_stops_leaves_an_upload_to_be_sent_to_another(
+    folder: Path, environment: dict[str, str], operator: Operator, files: Files, tenant: Tenant, identity: str
+) -> None:
+    one, has_begun = await begun(operator), asyncio.Event()
+    file = f"at,address,value\n2026-01-01T00:00:00Z,{identity},1\n".encode()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield file
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    with running(Server(folder / "stops", **environment)) as stops:
+        uploader = Files(stops.url, tenant.secret)
+        async with uploader.http, operator.watching(UPDATES, id=one["id"]) as watching:
+            uploading = asyncio.ensure_future(uploader.upload(one["uploadPath"], body()))
+            await has_begun.wait()
+            await watching.until(lambda item: item["status"] == "RUNNING")
+            stops.signal(signal.SIGTERM)
+            await watching.until(lambda item: item["status"] == "INTERRUPTED")
+            uploading.cancel()
+    answer = await files.upload(one["uploadPath"], file)
+
+    assert (answer.status_code, answer.json()["import"]["recorded"]) == (200, 1)
 
 
 async def test_a_client_that_goes_leaves_the_import_to_be_taken_up_again(
