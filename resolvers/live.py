@@ -66,18 +66,23 @@ async def _told(
             if context.part is Part.NEWS:
                 await watch.resume(None)
             else:
-                async with aclosing(_first(watch, after)) as items:
-                    async for item in items:
+                async with aclosing(_first(watch, after)) as looked:
+                    async for item in looked:
                         yield item
             async for one in news:
                 if isinstance(one, Gap):
-                    async with aclosing(_first(watch, None)) as items:
-                        async for item in items:
+                    async with aclosing(_first(watch, None)) as looked:
+                        async for item in looked:
                             yield item
                 elif one.topic.kind == CredentialRevoked.kind:
                     raise Unauthenticated("the credential was revoked")
                 else:
-                    for item in await _translated(watch, one):
+                    try:
+                        items = await watch.translate(one)
+                    except UnknownEvent:
+                        UNKNOWN.inc()
+                        continue
+                    for item in items:
                         yield item
     except Overflowed:
         raise Resync("news came faster than it was read, and some is lost: subscribe again") from None
@@ -108,14 +113,6 @@ async def _first(watch: Watch[Item], after: str | None) -> AsyncGenerator[Item, 
     async with aclosing(watch.look()) as items:
         async for item in items:
             yield item
-
-
-async def _translated(watch: Watch[Item], news: Message) -> Iterable[Item]:
-    try:
-        return await watch.translate(news)
-    except UnknownEvent:
-        UNKNOWN.inc()
-        return ()
 
 
 async def _nothing() -> AsyncGenerator[Message | Gap, None]:

@@ -99,7 +99,8 @@ class Group:
         if self._telling is None and len(self.seats) <= FEW:
             self._tell([*self.seats], [item])
             _observe_lag([item])
-            await self._pause()
+            if self._unpaused >= AT_ONCE:
+                await self._pause()
             return
         self._heard.append(item)
         if self._telling is None:
@@ -131,7 +132,8 @@ class Group:
             part = max(1, AT_ONCE // len(items))
             for begin in range(0, len(seats), part):
                 self._tell(seats[begin : begin + part], items)
-                await self._pause()
+                if self._unpaused >= AT_ONCE:
+                    await self._pause()
             _observe_lag(items)
 
     def _tell(self, seats: Sequence["Seat"], items: Sequence[Item]) -> None:
@@ -143,9 +145,8 @@ class Group:
         DELIVERIES.inc(len(items) * len(seats))
 
     async def _pause(self) -> None:
-        if self._unpaused >= AT_ONCE:
-            self._unpaused = 0
-            await asyncio.sleep(0)
+        self._unpaused = 0
+        await asyncio.sleep(0)
 
     def _fail(self, error: Exception) -> None:
         log.error("a group has failed", exc_info=error)

@@ -1,7 +1,7 @@
 """The backend that broadcaster needs on redis-py 8: first subscribed, then ready, and never silently deaf."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from broadcaster import BroadcastBackend, Event
@@ -55,8 +55,8 @@ class RedisBroadcast(BroadcastBackend):
         """In their order, in one round trip, on the line on which everything is published."""
         return await self._publisher.run(commands)
 
-    async def next_published(self) -> Event:
-        return await self._intake.get()
+    def next_published(self) -> Coroutine[Any, Any, Event]:
+        return self._intake.get()
 
-    async def _take_in(self, channel: str, message: bytes) -> None:
-        await self._intake.put(Event(channel, cast("str", message)))
+    def _take_in(self, channel: str, message: bytes) -> Coroutine[Any, Any, None]:
+        return self._intake.put(Event(channel, cast("str", message)))

@@ -45,8 +45,10 @@ class Waiting:
             return False
         key = next(self._sequence) if message.conflate is None else (message.topic, message.conflate)
         older = self._items.get(key) if self._items else None
-        size_bytes = self._bytes - _size_bytes(older) + _size_bytes(message)
-        full = older is None and self.room <= 0
+        size_bytes = self._bytes + len(message.payload)
+        if older is not None:
+            size_bytes -= _size_bytes(older)
+        full = older is None and len(self._items) >= self.limit and self.room <= 0
         if full or (self._bytes and size_bytes > self.limit_bytes):
             DROPS.inc(len(self._items) + 1)
             self._items.clear()
@@ -67,7 +69,7 @@ class Waiting:
         return item
 
 
-def _size_bytes(item: Message | Gap | None) -> int:
+def _size_bytes(item: Message | Gap) -> int:
     return len(item.payload) if isinstance(item, Message) else 0
 
 
