@@ -6,16 +6,17 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Sequence as DatabaseSequence
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from domain.actor import Permission
 from domain.page import Page, PageRequest, page
 from domain.stations.device_model import Described, ReportBase, StationReport, StationVariable, Told, VariableName
 from domain.stations.events import StationReportCompleted
-from domain.stations.models import Station
+from domain.stations.models import Connector, Station
 from domain.work import Work
 
+_PLUG = ("connector", "connectortype")
 _REPORT_NUMBER = DatabaseSequence("report_number")
 
 
@@ -41,6 +42,7 @@ async def report_variables(
     known = await _known(work, station_id, [one.name for one in described])
     for one in described:
         _describe(_found_or_new(work, known, station_id, one.name), one)
+    await _name_plugs(work, station_id, known.values())
     if report is None:
         return
     report.seen = sorted([*report.seen, part])
@@ -82,8 +84,8 @@ async def connector_types(work: Work, *, station_id: UUID) -> dict[int, set[str]
     """What the plugs of each EVSE are, in the words of OCPP 2.0.1 in lower case, where the station has told."""
     query = select(StationVariable).where(
         StationVariable.station_id == station_id,
-        func.lower(StationVariable.component) == "connector",
-        func.lower(StationVariable.variable) == "connectortype",
+        func.lower(StationVariable.component) == _PLUG[0],
+        func.lower(StationVariable.variable) == _PLUG[1],
         col(StationVariable.evse_number).is_not(None),
     )
     types: dict[int, set[str]] = {}
@@ -118,6 +120,19 @@ async def _remember(work: Work, station_id: UUID, told: Sequence[Told]) -> None:
         row = _found_or_new(work, known, station_id, one.name)
         type_ = one.attribute.value
         row.values = {**row.values, type_: {**row.values.get(type_, {}), "value": one.value}}
+    await _name_plugs(work, station_id, known.values())
+
+
+async def _name_plugs(work: Work, station_id: UUID, rows: Iterable[StationVariable]) -> None:
+    """What kind of plug it is stands in the device model alone."""
+    for row in rows:
+        if (row.component.lower(), row.variable.lower()) == _PLUG and row.connector_number is not None:
+            plug = update(Connector).where(
+                col(Connector.station_id) == station_id,
+                col(Connector.evse_number) == row.evse_number,
+                col(Connector.number) == row.connector_number,
+            )
+            await work.session.exec(plug.values(type=row.value))
 
 
 async def _known(work: Work, station_id: UUID, names: Iterable[VariableName]) -> dict[str, StationVariable]:

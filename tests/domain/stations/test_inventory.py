@@ -186,6 +186,31 @@ async def ended(
         return await commands.complete(work, command_id=command.id, outcome=outcome)
 
 
+async def test_a_connector_is_of_the_type_that_the_device_model_says(acme: Tester) -> None:
+    station = await a_station(acme)
+    for evse in (1, 2):
+        async with acme.work(role=Role.STATION) as work:
+            await stations.report_status(
+                work,
+                station_id=station.id,
+                evse_number=evse,
+                connector_number=1,
+                status=stations.StationStatus.AVAILABLE,
+                at=work.now,
+            )
+    where: dict[str, Any] = {"component": "connector", "connector_number": 1}
+    await part(acme, station.id, 1, 0, described("ConnectorType", "cCCS2", evse_number=1, **where))
+    async with acme.work(role=Role.STATION) as work:
+        told = Told(name=name("ConnectorType", evse_number=2, **where), value="sType2", attribute=AttributeType.ACTUAL)
+        await stations.observe(work, station_id=station.id, told=[told])
+
+    shown = await acme.gql("{ stations { nodes { evses { number connectors { type } } } } }")
+    assert shown["stations"]["nodes"][0]["evses"] == [
+        {"number": 1, "connectors": [{"type": "cCCS2"}]},
+        {"number": 2, "connectors": [{"type": "sType2"}]},
+    ]
+
+
 def entry(variable: str, status: str = "Accepted", **more: Any) -> dict[str, Any]:
     return {"component": "TxCtrlr", "variable": variable, "attribute": "ACTUAL", "status": status, **more}
 
