@@ -127,7 +127,10 @@ async def of_station(info: Info, station_id: strawberry.ID) -> list[Metric]:
         station = await stations.by_id(work, row_id(station_id, "stationId"))
         found = await points.of_owner(work, station.id, limit=METRICS_MAX)
     async with info.context.read() as work:  # that asks the database nothing: no connection waits for Redis
-        latest = await points.latest_of(work, [point.id for point in found])
+        latest = await points.latest_of(work, [point.id for point in found if point.expression is None])
+    virtual = [point for point in found if point.expression is not None]
+    made = await info.context.loaders.virtual_latest.load_many([point.address for point in virtual])
+    latest |= {point.id: reading for point, reading in zip(virtual, made, strict=True) if reading is not None}
     return [_metric(point, latest[point.id]) for point in found if point.id in latest]
 
 

@@ -2,7 +2,7 @@ import strawberry
 from strawberry import Maybe
 
 from domain import points, virtual_points
-from resolvers.arguments import changes
+from resolvers.arguments import changes, optional_id
 from resolvers.context import Info
 from resolvers.points import Described
 
@@ -13,6 +13,9 @@ _EXPRESSION = "Of other points, by their addresses, in base units: \"max(0, 'pla
 class CreateVirtualPointInput(Described):
     address: str
     expression: str = strawberry.field(description=_EXPRESSION)
+    station_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The station that it belongs to, among whose realTimeMetrics it is then."
+    )
 
 
 @strawberry.input(description="What changes of a virtual point, also of its history; what is absent stays.")
@@ -22,8 +25,9 @@ class UpdateVirtualPointInput:
 
 
 async def create(info: Info, input: CreateVirtualPointInput) -> points.Point:
+    given = vars(input) | {"station_id": optional_id(input.station_id, "input.stationId")}
     async with info.context.write() as work:
-        return await virtual_points.create(work, **vars(input))
+        return await virtual_points.create(work, **given)
 
 
 async def update(info: Info, address: str, input: UpdateVirtualPointInput) -> points.Point:

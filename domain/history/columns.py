@@ -1,8 +1,4 @@
-"""Columns of numbers, one per point: the one place where points become numbers over time.
-
-Whatever has a history of its own making (a point that is reckoned from others) answers here, and everything that asks
-for history gets it.
-"""
+"""Columns of numbers, one per measured point; those of virtual points are made of them in `making`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +7,7 @@ from enum import StrEnum
 
 from domain.history.questions import check_finite
 from domain.history.standing import stood
-from domain.points import Figure, HistoryStore, Point, Quality, Sample, Track
+from domain.points import Figure, HistoryStore, Measured, Point, Quality, Sample, Track
 
 Column = Sequence[float | None]  # None where there is no number
 
@@ -45,7 +41,7 @@ class Buckets:
     now: datetime = _ENDLESS
 
 
-async def columns(store: HistoryStore, asked: Sequence[Point], buckets: Buckets) -> list[Column]:
+async def columns(store: HistoryStore, asked: Sequence[Point | Measured], buckets: Buckets) -> list[Column]:
     """A column per point with an entry per bucket: None where nothing is known, except that a COUNT is 0 there."""
     series = [point.series for point in asked]
     edges, worst, as_of = buckets.edges, buckets.worst, buckets.as_of
@@ -62,7 +58,7 @@ async def columns(store: HistoryStore, asked: Sequence[Point], buckets: Buckets)
 
 async def tracks(
     store: HistoryStore,
-    asked: Sequence[Point],
+    asked: Sequence[Point | Measured],
     *,
     start: datetime,
     end: datetime,
@@ -76,7 +72,12 @@ async def tracks(
 
 
 async def last_before(
-    store: HistoryStore, asked: Sequence[Point], *, at: datetime, worst: Quality, as_of: datetime | None = None
+    store: HistoryStore,
+    asked: Sequence[Point | Measured],
+    *,
+    at: datetime,
+    worst: Quality,
+    as_of: datetime | None = None,
 ) -> list[Sample | None]:
     """Each point's last number before `at`."""
     return await store.last_before([point.series for point in asked], at=at, worst=worst, as_of=as_of)

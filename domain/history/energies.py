@@ -1,6 +1,6 @@
-"""Energies, one column per point: the one place where points become energy over time.
+"""Energies, one column per measured point; those of virtual points are made of them in `making`.
 
-How a point tells of energy, its unit says. Whatever is reckoned from other points answers here.
+How a point tells of energy, its unit says.
 """
 
 from collections.abc import Sequence

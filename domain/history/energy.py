@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain import points
 from domain.actor import Actor, Permission
 from domain.history import questions
 from domain.history.columns import Column
-from domain.history.energies import Periods, energies, kind
+from domain.history.energies import Periods, kind
+from domain.history.making import energies
 from domain.history.registers import Base, Counted, Drop, DropKind
 from domain.points import Quality
 from domain.work import Workplace
@@ -97,6 +99,8 @@ async def energy_per_period(
     showed before its first reading. Of a point that is given as the sum of each interval (`aggregation` SUM), the sum
     of those that end in the bucket. Of power (W), its integral, negative where power is; a gap counts as nothing.
 
+    Of a virtual point, what its expression makes of the energies of its inputs, see `making`.
+
     A bucket that goes on counts until now: a register by the latest reading that anybody has seen.
     """
     async with workplace.open_work(actor, read_only=True) as work:
@@ -104,6 +108,8 @@ async def energy_per_period(
         asked = await questions.asked(work, addresses)
         for point in asked:
             kind(point)
+        composed = await questions.composed(work, asked)
+        inputs = await points.by_addresses(work, list(composed.measured))
         questions.check_period(from_, to)
         now = questions.known_until(as_of, work.now)
         edges = [from_, to]
@@ -111,7 +117,7 @@ async def energy_per_period(
             edges = await questions.edges(
                 work, from_=from_, to=to, resolution=resolution, timezone=timezone, columns=len(asked)
             )
-    found = await energies(workplace, actor, asked, Periods(edges, now, base, quality, as_of))
+    found = await energies(workplace, actor, asked, Periods(edges, now, base, quality, as_of), composed, inputs)
     return EnergyPerPeriod(edges[:-1], [_column(*each) for each in zip(addresses, found, strict=True)])
 
 

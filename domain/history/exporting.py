@@ -9,6 +9,7 @@ from typing import cast
 
 from domain import tenants
 from domain.actor import Actor, Permission
+from domain.errors import Invalid
 from domain.history import questions, resolutions
 from domain.history.columns import Function
 from domain.history.queries import History, history
@@ -45,6 +46,9 @@ async def readings(
     async with workplace.open_work(actor, read_only=True) as work:
         work.require(Permission.VIEW)
         asked = await questions.asked(work, addresses)
+        for point in asked:
+            if point.expression is not None:
+                raise Invalid(f"{point.address} is made of others: ask for it in buckets", address=point.address)
         questions.check_period(from_, to)
         questions.known_until(as_of, work.now)
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]

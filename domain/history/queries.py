@@ -4,8 +4,9 @@ from datetime import datetime
 
 from domain.actor import Actor, Permission
 from domain.history import questions
-from domain.history.columns import Buckets, Column, Function, columns, last_before, tracks
+from domain.history.columns import Buckets, Column, Function
 from domain.history.filling import Fill, filled
+from domain.history.making import columns, last_before, tracks
 from domain.history.thinning import Downsampling, check_rows, thinned
 from domain.points import HistoryStore, Quality, Track
 from domain.work import Workplace
@@ -56,6 +57,7 @@ async def history(
     async with workplace.open_work(actor, read_only=True) as work:
         work.require(Permission.VIEW)
         asked = await questions.asked(work, addresses)
+        composed = await questions.composed(work, asked)
         questions.check_period(from_, to)
         check_rows(max_points, columns=len(asked))
         now = questions.known_until(as_of, work.now)
@@ -68,14 +70,19 @@ async def history(
     worst = quality or (Quality.BAD if edges is None else Quality.UNCERTAIN)
     timestamps: Sequence[datetime]
     if edges is None:
-        read = await tracks(store, asked, start=from_, end=to, limit=questions.VALUES_MAX, worst=worst, as_of=as_of)
+        read = await tracks(
+            store, asked, composed, start=from_, end=to, limit=questions.VALUES_MAX, worst=worst, as_of=as_of
+        )
         timestamps, found = _aligned(read)
     else:
-        timestamps, found = edges[:-1], await columns(store, asked, Buckets(edges, function, worst, as_of, now))
+        timestamps, found = (
+            edges[:-1],
+            await columns(store, asked, Buckets(edges, function, worst, as_of, now), composed),
+        )
     if fill is not Fill.NONE:
         before: Sequence[float | None] = [None] * len(asked)
         if fill is Fill.PREVIOUS and (edges is None or function in _GAUGES):
-            samples = await last_before(store, asked, at=from_, worst=worst, as_of=as_of)
+            samples = await last_before(store, asked, composed, at=from_, worst=worst, as_of=as_of)
             before = [None if sample is None else sample.value for sample in samples]
         found = [filled(column, timestamps, fill, last, now) for column, last in zip(found, before, strict=True)]
     if max_points is not None:

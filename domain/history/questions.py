@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
-from domain import points, tenants
+from domain import points, tenants, virtual_points
 from domain.errors import Invalid, LimitExceeded, NotFound
 from domain.history import resolutions
 from domain.points import Point
+from domain.virtual_points import Composed
 from domain.work import Work
 
 POINTS_MAX = 500
@@ -25,6 +26,18 @@ async def asked(work: Work, addresses: Sequence[str]) -> list[Point]:
         if address not in found:
             raise NotFound(f"point {address} does not exist", address=address)
     return [found[address] for address in addresses]
+
+
+async def composed(work: Work, asked: Sequence[Point]) -> Composed:
+    """What the virtual ones among them are made of."""
+    virtual = [point.address for point in asked if point.expression is not None]
+    if not virtual:
+        return Composed({}, {})
+    found = await virtual_points.composed(work, virtual)
+    for address in virtual:
+        if address not in found.composites:
+            raise NotFound(f"point {address} does not exist", address=address)
+    return found
 
 
 def check_period(from_: datetime, to: datetime) -> None:

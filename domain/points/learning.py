@@ -6,7 +6,7 @@ from contextvars import Context
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, case, literal, update
+from sqlalchemy import Text, any_, bindparam, case, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
@@ -94,17 +94,14 @@ async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None
     return points
 
 
+_SERIES = case((col(Point.expression).is_(None), Point.series), else_=VIRTUAL)
 _POINTS: Final = select(  # type: ignore[call-overload]
-    Point.address, Point.id, Point.series, Point.unit, Point.owner_id
+    Point.address, Point.id, _SERIES, Point.unit, Point.owner_id
 ).where(col(Point.address) == any_(bindparam("addresses", type_=ARRAY(Text))))
 
 
 async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known]:
     rows = (await work.session.exec(_POINTS, params={"addresses": list(addresses)})).all()
-    asked = literal(list(addresses), ARRAY(Text))
-    series = case((col(Point.expression).is_(None), Point.series), else_=VIRTUAL)
-    query = select(Point.address, Point.id, series, Point.unit, Point.owner_id)  # type: ignore[call-overload]
-    rows = (await work.session.exec(query.where(col(Point.address) == any_(asked)))).all()
     owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
     return {
         address: Known(point_id, series, unit, owners.setdefault(owner_id, owner_id))

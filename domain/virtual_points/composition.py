@@ -21,24 +21,30 @@ Known = Mapping[str, LatestReading | PointUpdate]  # by address
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """A virtual point. Its `inputs` are measured, all of them; its `steps` are in the order of computation."""
+    """A virtual point. Its `inputs` are measured, all of them; its `steps` are in the order of computation.
+
+    A point that is named has to have a value; one that a pattern matches counts from its first reading on.
+    """
 
     address: str
     point_id: UUID
     steps: Sequence[tuple[str, Expression]]
-    inputs: dict[str, None]  # addresses
+    inputs: dict[str, bool]  # by address whether it is named
     matches: dict[str, list[str]]  # those of each pattern
 
     @property
     def shape(self) -> Shape:
         return max(expression.shape for _, expression in self.steps)
 
-    def values(self, columns: Mapping[str, Column], *, rows: int) -> Column:
-        """Its column, made of those of its inputs; an input without a column has no values."""
+    def values(self, columns: Mapping[str, Column], *, rows: int, since: Mapping[str, int]) -> Column:
+        """Its column, made of those of its inputs; an input without a column has no values.
+
+        `since` is the row from which on an input was there, of those that were not from the first.
+        """
         known: dict[str, Column] = dict.fromkeys(self.inputs, [None] * rows)
         known |= columns
         for address, expression in self.steps:
-            known[address] = evaluated(expression, known, self.matches, rows=rows)
+            known[address] = evaluated(expression, known, self.matches, rows=rows, since=since)
         return known[self.address]
 
     def reading(self, latest: Known) -> LatestReading | None:
@@ -51,8 +57,12 @@ class Composite:
             return None
         at = max(reading.at for reading in read.values())
         standing = {address: reading for address, reading in read.items() if _stands(reading, at)}
-        (value,) = self.values({address: [reading.value] for address, reading in standing.items()}, rows=1)
-        sure = len(standing) == len(self.inputs) and all(one.quality is Quality.GOOD for one in standing.values())
+        absent = {address: 1 for address in self.inputs if address not in read}
+        (value,) = self.values(
+            {address: [reading.value] for address, reading in standing.items()}, rows=1, since=absent
+        )
+        missing = any(named or address in read for address, named in self.inputs.items() if address not in standing)
+        sure = not missing and all(one.quality is Quality.GOOD for one in standing.values())
         quality = Quality.BAD if value is None else Quality.GOOD if sure else Quality.UNCERTAIN
         return LatestReading(self.point_id, at, value, None, quality)
 
@@ -116,7 +126,7 @@ def _composite(
     own = {pattern.glob: list(matches[pattern.glob]) for _, one in steps for pattern in one.patterns}
     virtual = {address for address, _ in steps}
     named = [reference.address for _, one in steps for reference in one.references if reference.address not in virtual]
-    inputs = dict.fromkeys([*named, *(address for found in own.values() for address in found)])
+    inputs = dict.fromkeys((address for found in own.values() for address in found), False) | dict.fromkeys(named, True)
     return Composite(point.address, point.point_id, steps, inputs, own)
 
 

@@ -1,13 +1,14 @@
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func
 from sqlmodel import select
 
-from domain import points
+from domain import points, stations
 from domain.actor import Permission
 from domain.errors import Conflict, Invalid, LimitExceeded, NotFound
 from domain.expressions import Expression, Reference, parsed, wrong
-from domain.points import Point, SeriesAggregation, SeriesDataType, ValueType
+from domain.points import Owner, OwnerKind, Point, SeriesAggregation, SeriesDataType, ValueType
 from domain.units import base_unit
 from domain.virtual_points.composition import Definitions, order
 from domain.virtual_points.news import changed
@@ -23,6 +24,7 @@ async def create(
     address: str,
     expression: str,
     unit: str | None = None,
+    station_id: UUID | None = None,
     aggregation: SeriesAggregation | None = None,
     data_type: SeriesDataType | None = None,
 ) -> Point:
@@ -37,9 +39,16 @@ async def create(
         raise LimitExceeded(f"there are {VIRTUAL_MAX} virtual points already")
     await _check(work, address, parsed(expression), definitions)
     _check_unit(unit)
+    station = None if station_id is None else await stations.by_id(work, station_id)
     work.tell(changed(work.tenant_id, address))
     return await points.create(
-        work, address=address, unit=unit, aggregation=aggregation, data_type=data_type, expression=expression
+        work,
+        address=address,
+        unit=unit,
+        owner=None if station is None else Owner(OwnerKind.STATION, station.id),
+        aggregation=aggregation,
+        data_type=data_type,
+        expression=expression,
     )
 
 

@@ -48,7 +48,7 @@ class Tally:
         for pattern, found, composite in self._patterns:
             if pattern.search(update.address):
                 found.append(update.address)
-                composite.inputs[update.address] = None
+                composite.inputs.setdefault(update.address, False)
                 if composite.address not in made:
                     made.append(composite.address)
 

@@ -248,6 +248,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9}}) {{ id }}', GONE)],
     "createVirtualPoint": [
         (f'createVirtualPoint(input: {{address: "ours", expression: "\'{ADDRESS}\'"}}) {{ id }}', GONE),
+        ('createVirtualPoint(input: {address: "v", expression: "sum(\'*\')", stationId: "{station}"}) { id }', GONE),
         (f'createVirtualPoint(input: {{address: "{VIRTUAL}", expression: "sum(\'rival/*\')"}}) {{address}}', "fresh"),
     ],
     "updateVirtualPoint": [(f'updateVirtualPoint(address: "{VIRTUAL}", input: {{unit: "W"}}) {{ id }}', GONE)],

@@ -99,6 +99,20 @@ async def test_a_pattern_counts_whatever_points_there_are(acme: Tester) -> None:
     assert await value(acme, "site") == 13.0, "texts are no numbers"
 
 
+async def test_a_pattern_counts_no_point_that_was_never_read(acme: Tester) -> None:
+    await read(acme, meter__1__power=1.0)
+    meter = await acme.gql('mutation { createMeter(input: {name: "2", kind: ELECTRICITY}) { id } }')
+    series = 'mutation ($id: ID!) { createMeterSeries(meterId: $id, input: {name: "power"}) { address } }'
+    await acme.gql(series, {"id": meter["createMeter"]["id"]})
+    await made(acme, "site", "sum('meter/*/power')")
+    await made(acme, "named", "sum('meter/1/power', 'meter/2/power')")
+
+    assert await latest(acme, "site") == {
+        "at": "2026-03-01T12:00:00Z", "value": 1.0, "text": None, "quality": "GOOD",
+    }  # fmt: skip
+    assert await value(acme, "named") is None
+
+
 async def test_a_pattern_counts_no_virtual_points(acme: Tester) -> None:
     await read(acme, s__1=1.0, s__2=2.0)
     await made(acme, "s/all", "sum('s/*')")
@@ -267,6 +281,22 @@ async def test_a_virtual_point_is_made_of_nothing_of_another_tenants(acme: Teste
     assert await value(acme, "site") == 1.0
     assert await value(rival, "site") == 600.0
     assert (await refused(acme, "secret"))[0] == "NOT_FOUND"
+
+
+async def test_a_virtual_point_may_be_among_a_stations_metrics(acme: Tester) -> None:
+    station = await a_station(acme)
+    await read(acme, 0, Owner(OwnerKind.STATION, station.id), s__1=1.0)
+    await read(acme, 1, a=2.0)
+    await made(acme, "v", "a * 's/1' * 5", unit="W", stationId=str(station.id))
+    await made(acme, "nothing", "sum('x/*')", stationId=str(station.id))
+
+    metrics = "query ($id: ID!) { realTimeMetrics(stationId: $id) { address at value unit quality } }"
+    assert (await acme.gql(metrics, {"id": str(station.id)}))["realTimeMetrics"] == [
+        {"address": "s/1", "at": "2026-03-01T12:00:00Z", "value": 1.0, "unit": None, "quality": "GOOD"},
+        {"address": "v", "at": "2026-03-01T12:01:00Z", "value": 10.0, "unit": "W", "quality": "GOOD"},
+    ]
+    nobody = {"address": "w", "expression": "a", "stationId": "018f0000-0000-7000-8000-000000000000"}
+    assert await acme.gql_errors(CREATE, {"input": nobody}) == ["NOT_FOUND"]
 
 
 async def test_whoever_watches_a_virtual_point_hears_its_inputs(acme: Tester) -> None:

@@ -46,7 +46,7 @@ def computed(text: str, **columns: Any) -> Any:
     """Over one row or several, by what is given."""
     given_rows = {name: value if isinstance(value, list) else [value] for name, value in columns.items()}
     rows = max((len(column) for column in given_rows.values()), default=1)
-    found = evaluated(parsed(text), given_rows, {}, rows=rows)
+    found = evaluated(parsed(text), given_rows, {}, since={}, rows=rows)
     return found if any(isinstance(value, list) for value in columns.values()) else found[0]
 
 
@@ -55,7 +55,7 @@ def test_arithmetic_is_pythons(text: str, rows: list[tuple[float | None, ...]]) 
     """The texts mean the same in both languages; where Python has no number for them, neither have we."""
     columns = dict(zip(POINTS, map(list, zip(*rows, strict=True)), strict=True))
 
-    found = evaluated(parsed(f"a*0 + {text}"), columns, {}, rows=len(rows))
+    found = evaluated(parsed(f"a*0 + {text}"), columns, {}, since={}, rows=len(rows))
 
     assert found == [_python(f"a*0 + {text}", dict(zip(POINTS, row, strict=True))) for row in rows]
 
@@ -123,7 +123,7 @@ def test_a_pattern_is_all_of_its_points() -> None:
     columns: dict[str, list[float | None]] = {"s/1": [1.0, 2.0], "s/2": [10.0, None], "k": [2.0, 3.0]}
 
     def found(text: str, *addresses: str) -> Any:
-        return evaluated(parsed(text), columns, {"s/*": addresses}, rows=2)
+        return evaluated(parsed(text), columns, {"s/*": addresses}, rows=2, since={})
 
     assert found("sum('s/*')", "s/1", "s/2") == [11.0, None]
     assert found("sum(coalesce('s/*', 0))", "s/1", "s/2") == [11.0, 2.0]
@@ -152,3 +152,16 @@ def test_a_star_stands_for_a_step_of_an_address_and_two_for_any(
     found = [address for address in matching + others if re.search(regex(glob), address)]
 
     assert found == matching
+
+
+def test_a_point_of_a_pattern_counts_from_when_it_is_there() -> None:
+    columns: dict[str, list[float | None]] = {"s/1": [1.0, 2.0, None], "s/2": [None, 5.0, 6.0], "s/3": [None] * 3}
+
+    def found(text: str) -> Any:
+        matches = {"s/*": ["s/1", "s/2", "s/3"]}
+        return evaluated(parsed(text), columns, matches, rows=3, since={"s/2": 1, "s/3": 3})
+
+    assert found("sum('s/*')") == [1.0, 7.0, None]
+    assert found("sum(coalesce('s/*', 100))") == [1.0, 7.0, 106.0]
+    assert found("avg('s/*' * 2, 0)") == [1.0, 14 / 3, None]
+    assert found("'s/2' + 1") == [None, 6.0, 7.0]

@@ -1,0 +1,245 @@
+"""The history of points that are made of others: what was seen of them live, and sums of what their inputs were."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from domain import history, points, virtual_points
+from domain.errors import LimitExceeded, NotFound
+from domain.history import Function, making
+from domain.points import Quality, Reading
+from tests.tester import Tester
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+async def record(tester: Tester, *readings: tuple[str, float, float | None]) -> None:
+    """Address, minutes after noon, value; None is a broken sensor's."""
+    given = [
+        Reading(address, NOON + minute * MINUTE, value, quality=Quality.BAD if value is None else Quality.GOOD)
+        for address, minute, value in readings
+    ]
+    async with tester.work() as work:
+        assert not (await points.record(work, given)).errors
+
+
+async def made(tester: Tester, address: str, expression: str, unit: str | None = None) -> None:
+    async with tester.work() as work:
+        await virtual_points.create(work, address=address, expression=expression, unit=unit)
+
+
+async def read(
+    tester: Tester, *addresses: str, start: float = 0, end: float = 120, **asked: Any
+) -> tuple[list[float], list[Sequence[float | None]]]:
+    """The minutes after noon, and a column per point."""
+    found = await history.history(
+        tester.workplace,
+        tester.actor,
+        addresses=addresses,
+        from_=NOON + start * MINUTE,
+        to=NOON + end * MINUTE,
+        **asked,
+    )
+    return [(at - NOON) / MINUTE for at in found.timestamps], [series.values for series in found.series]
+
+
+async def energies(tester: Tester, *addresses: str, end: float = 120, resolution: str | None = None) -> list[Any]:
+    found = await history.energy_per_period(
+        tester.workplace,
+        tester.actor,
+        addresses=addresses,
+        from_=NOON,
+        to=NOON + end * MINUTE,
+        resolution=resolution,
+    )
+    return [list(series.values) for series in found.series]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_raw_history_is_what_was_seen_live(acme: Tester, seed: int) -> None:
+    """Readings in the order of time, some broken, with pauses over which values do not stand."""
+    random = Random(seed)
+    await record(acme, ("s/1", 0, 1.0), ("s/2", 0, 2.0), ("k", 0, 3.0))
+    await made(acme, "sum", "sum('s/*') - k")
+    await made(acme, "lenient", "max(coalesce('s/1', 0), 'sum') * 2")
+    seen: dict[str, dict[float, float | None]] = {"sum": {}, "lenient": {}}
+    minute = 0.0
+    for _ in range(25):
+        minute += random.choice([0.5, 1, 20, 59, 60, 90])
+        addresses = random.sample(["s/1", "s/2", "s/3", "k"], random.randint(1, 3))
+        await record(acme, *((one, minute, random.choice([None, 1.0, 5.0, -7.5])) for one in addresses))
+        for address, shown in seen.items():
+            latest = (await acme.gql(f'{{ point(address: "{address}") {{ latest {{ at value }} }} }}'))["point"][
+                "latest"
+            ]
+            at = datetime.fromisoformat(latest["at"])
+            assert (at - NOON) / MINUTE == minute
+            shown[minute] = latest["value"]
+
+    for address, shown in seen.items():
+        minutes, (values,) = await read(acme, address, start=0.1, end=minute + 1)
+        numbers = dict(zip(minutes, values, strict=True))
+        assert numbers == {at: value for at, value in shown.items() if value is not None}
+
+
+async def test_a_mean_of_sums_is_the_sum_of_means(acme: Tester) -> None:
+    await record(acme, *(("a", minute, float(minute)) for minute in range(0, 60, 1)))
+    await record(acme, *(("b", minute, 100.0) for minute in range(0, 60, 5)))
+    await made(acme, "v", "2 * a - b / 4 + 1")
+
+    for function in (Function.MEAN, Function.TIME_WEIGHTED_MEAN):
+        _, (a, b, v) = await read(acme, "a", "b", "v", end=60, resolution="PT15M", function=function)
+        assert v == pytest.approx([2 * x - y / 4 + 1 for x, y in zip(a, b, strict=True)])  # type: ignore[operator]
+
+
+async def test_means_where_an_input_was_not_read_are_missing(acme: Tester) -> None:
+    await record(acme, ("a", 0, 1.0), ("a", 20, 2.0), ("b", 0, 10.0))
+    await made(acme, "v", "a + b")
+    await made(acme, "lenient", "a + coalesce(b, 0)")
+
+    _, (strict, lenient) = await read(acme, "v", "lenient", end=30, resolution="PT15M")
+
+    assert strict == [11.0, None]
+    assert lenient == [11.0, 12.0], "each moment by itself: b stands for an hour"
+
+
+async def test_what_is_no_mere_sum_is_computed_moment_by_moment(acme: Tester) -> None:
+    """Production above consumption for a quarter of an hour, and below it for another: means would hide both."""
+    await record(acme, ("pv", 0, 300.0), ("pv", 15, 0.0), ("load", 0, 100.0), ("load", 29, 100.0))
+    await made(acme, "surplus", "max(0, pv - load)", "W")
+
+    minutes, (values,) = await read(acme, "surplus", end=30)
+    assert (minutes, values) == ([0.0, 15.0, 29.0], [200.0, 0.0, 0.0])
+    _, (means,) = await read(acme, "surplus", end=30, resolution="PT30M", function=Function.TIME_WEIGHTED_MEAN)
+    assert means == [100.0]
+    assert await energies(acme, "surplus", end=30) == [[50.0]]
+
+
+async def test_every_figure_is_that_of_its_readings(acme: Tester) -> None:
+    values = [3.0, -1.0, 4.0, -1.0, 5.0, -9.0]
+    await record(acme, *(("a", minute, value) for minute, value in enumerate(values)), ("a", 40, 2.0))
+    await made(acme, "v", "abs(a)")
+    await record(
+        acme, *(("measured", minute, abs(value)) for minute, value in enumerate(values)), ("measured", 40, 2.0)
+    )
+
+    for function in Function:
+        _, (found, measured) = await read(acme, "v", "measured", end=60, resolution="PT10M", function=function)
+        assert found == measured, function
+
+
+async def test_a_value_stands_over_the_edges_of_buckets_and_no_longer_than_an_hour(acme: Tester) -> None:
+    await record(acme, ("a", -10, -6.0), ("measured", -10, 6.0))
+    await made(acme, "v", "abs(a)", "W")
+
+    asked: dict[str, Any] = {"resolution": "PT20M", "function": Function.TIME_WEIGHTED_MEAN}
+    _, (found, measured) = await read(acme, "v", "measured", end=80, **asked)
+
+    assert found == measured == [6.0, 6.0, 6.0, None]
+    assert await energies(acme, "v", resolution="PT20M", end=80) == [[2.0, 2.0, 1.0, None]]
+
+
+async def test_a_station_that_comes_later_does_not_unmake_what_was_before(acme: Tester) -> None:
+    await record(acme, ("s/1", 0, 1.0), ("s/1", 30, 2.0))
+    await made(acme, "site", "sum('s/*')")
+    await record(acme, ("s/2", 40, 10.0), ("s/1", 45, 3.0))
+
+    assert await read(acme, "site") == ([0.0, 30.0, 40.0, 45.0], [[1.0, 2.0, 12.0, 13.0]])
+    _, (means,) = await read(acme, "site", end=60, resolution="PT30M")
+    assert means == [1.0, 12.5]
+    assert await energies(acme, "site", end=60, resolution="PT30M") == [[0.0, 2.0]]
+
+
+async def test_one_that_fell_silent_before_the_period_is_missed_in_it(acme: Tester) -> None:
+    """It was there: a sum without it would be wrong."""
+    await record(acme, ("s/2", -600, 10.0), ("s/1", 0, 1.0))
+    await made(acme, "site", "sum('s/*')")
+    await made(acme, "known", "sum(coalesce('s/*', 0))")
+
+    assert await read(acme, "site") == ([], [[]])
+    assert await read(acme, "known") == ([0.0], [[1.0]])
+    _, (means,) = await read(acme, "site", end=30, resolution="PT30M")
+    assert means == [None]
+
+
+async def test_energy_of_a_sum_is_the_sum_of_energies_whatever_the_registers_do(acme: Tester) -> None:
+    await record(acme, ("a", 0, 990.0), ("a", 10, 5.0), ("b", 0, 50.0), ("b", 10, 70.0))
+    async with acme.work() as work:
+        await points.update(work, address="a", rollover_at=1_000.0)
+    await made(acme, "v", "a + b * 2", "Wh")
+    await made(acme, "own", "max(0, b - a)", "Wh")
+
+    found = await history.energy_per_period(
+        acme.workplace, acme.actor, addresses=["v", "own", "a"], from_=NOON, to=NOON + 20 * MINUTE
+    )
+
+    assert [list(column.values) for column in found.series] == [[15 + 40.0], [5.0], [15.0]]
+    assert [column.rollovers for column in found.series] == [1, 1, 1]
+
+
+async def test_power_that_is_a_sum_brings_the_energy_of_its_parts(acme: Tester) -> None:
+    async with acme.work() as work:
+        await points.record(
+            work,
+            [
+                Reading(address, NOON + minute * MINUTE, value, unit="W")
+                for address, minute, value in [("a", 0, 60.0), ("a", 30, 120.0), ("b", 10, 30.0), ("b", 50, 0.0)]
+            ],
+        )
+    await made(acme, "v", "a - b", "W")
+
+    (a,), (b,), (v,) = await energies(acme, "a", "b", "v", end=60)
+
+    assert v == a - b == 90.0 - 20.0
+
+
+async def test_what_a_raw_history_is_filled_with_comes_from_before_it(acme: Tester) -> None:
+    await record(acme, ("a", -5, -4.0), ("a", 10, 3.0), ("other", 0, 1.0))
+    await made(acme, "v", "abs(a)")
+
+    minutes, (v, _) = await read(acme, "v", "other", end=60, fill=history.Fill.PREVIOUS)
+
+    assert (minutes, v) == ([0.0, 10.0], [4.0, 3.0])
+
+
+async def test_more_than_can_be_read_is_refused(acme: Tester, monkeypatch: pytest.MonkeyPatch) -> None:
+    await record(acme, *(("a", float(minute), 1.0) for minute in range(20)))
+    await made(acme, "v", "abs(a)")
+    await made(acme, "sum", "a + a")
+    monkeypatch.setattr(making, "READINGS_MAX", 10)
+
+    with pytest.raises(LimitExceeded, match="v is made of more than can be read at once"):
+        await read(acme, "v")
+    _, (means,) = await read(acme, "sum", end=20, resolution="PT20M")
+    assert means == [2.0]
+
+
+async def test_a_version_that_came_later_was_not_known_before(acme: Tester) -> None:
+    await record(acme, ("a", 0, 1.0))
+    await made(acme, "v", "a + 1")
+    async with acme.work() as work:
+        between = work.now
+    async with acme.work() as work:
+        await points.record(work, [Reading("a", NOON, 5.0, version=2)])
+
+    assert await read(acme, "v") == ([0.0], [[6.0]])
+    assert await read(acme, "v", as_of=between) in (([0.0], [[2.0]]), ([], [[]]))
+
+
+async def test_history_is_made_of_nothing_of_another_tenants(acme: Tester, rival: Tester) -> None:
+    await record(rival, ("s/1", 0, 100.0), ("s/2", 0, 1_000.0))
+    await record(acme, ("s/1", 0, 1.0))
+    for tester in (acme, rival):
+        await made(tester, "site", "sum('s/*')")
+    await made(rival, "theirs", "'s/2'")
+
+    assert await read(acme, "site") == ([0.0], [[1.0]])
+    assert await read(rival, "site") == ([0.0], [[1_100.0]])
+    with pytest.raises(NotFound):
+        await read(acme, "theirs")
