@@ -176,7 +176,11 @@ class Run:
         async with self._workplace.open_work(self._actor) as work:
             own = await self._own(work)
             self._write(work, own)
-            return changed(work, own, status, error)
+            done = changed(work, own, status, error)
+        log.info(
+            "import ended", id=str(done.id), status=done.status, recorded=done.recorded, failed=done.failed, error=error
+        )
+        return done
 
     async def _own(self, work: Work) -> Import:
         own = await work.get(Import, self._import_id, lock=True)

@@ -1,9 +1,12 @@
 """`GET /exports/readings`: readings, or what buckets of them come to, streamed as a file."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from starlette.datastructures import QueryParams
@@ -13,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from domain import history
 from domain.actor import Actor
-from domain.errors import DomainError, Invalid
+from domain.errors import DomainError, Invalid, LimitExceeded
 from domain.history import Function
 from domain.points import Quality
 from domain.work import Workplace
@@ -24,14 +27,18 @@ log = structlog.get_logger()
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
+AT_ONCE = 8
 _ONCE = frozenset({"from", "to", "format", "resolution", "timezone", "function", "quality", "asOf"})
 _OF_BUCKETS = frozenset({"timezone", "function"})
 
 
 class Downloads:
+    """At most `AT_ONCE` of a tenant on one process."""
+
     def __init__(self, workplace: Workplace, doorman: Doorman) -> None:
         self._workplace = workplace
         self._doorman = doorman
+        self._under_way: Counter[UUID] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What breaks when it has begun ends the connection, so that nobody takes a part for the whole."""
@@ -46,7 +53,7 @@ class Downloads:
         try:
             if request.method not in ("GET", "HEAD"):
                 raise NoSuchMethod("an export is asked for by GET", allowed="GET, HEAD")
-            async with self._doorman.let_in(request) as actor:
+            async with self._doorman.let_in(request) as actor, self._place(actor):
                 response = await self._response(request, actor)
                 await response(scope, receive, begun)
         except DomainError as error:
@@ -54,6 +61,18 @@ class Downloads:
                 log.info("an export was broken off", reason=error.message)
             else:
                 await refusal(error)(scope, receive, send)
+
+    @asynccontextmanager
+    async def _place(self, actor: Actor) -> AsyncIterator[None]:
+        if self._under_way[actor.tenant_id] >= AT_ONCE:
+            raise LimitExceeded(f"{AT_ONCE} exports run already: wait for one of them to end", retry_after_s=10)
+        self._under_way[actor.tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._under_way[actor.tenant_id] -= 1
+            if not self._under_way[actor.tenant_id]:
+                del self._under_way[actor.tenant_id]
 
     async def _response(self, request: Request, actor: Actor) -> Response:
         asked = request.query_params

@@ -202,6 +202,23 @@ async def test_an_export_ends_with_its_reader(acme: Tester) -> None:
 
 
 @pytest.mark.usefixtures("readings")
+async def test_only_so_many_exports_of_a_tenant_run_at_once(acme: Tester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateways.files.downloads.AT_ONCE", 1)
+    house = House(acme)
+    first = Line(house, "GET", "/exports/readings", QUERY)
+    await first.heard.get()
+    first.reads.clear()
+
+    assert await Line(house, "GET", "/exports/readings", QUERY).answer() == (429, "LIMIT")
+    first.leave()
+    await first.task
+    again = Line(house, "GET", "/exports/readings", QUERY)
+    assert (await again.heard.get())["status"] == 200
+    again.leave()
+    await again.task
+
+
+@pytest.mark.usefixtures("readings")
 async def test_an_export_whose_credential_is_revoked_stops_without_an_end(acme: Tester) -> None:
     house = House(acme)
     line = Line(house, "GET", "/exports/readings", QUERY)
