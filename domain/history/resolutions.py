@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.errors import Invalid, LimitExceeded
@@ -74,7 +75,7 @@ class Resolution:
             return [_instants(midnight, zone)[0]]
         begins = _instants(midnight, zone)[0]
         ends = _instants(midnight + timedelta(days=1), zone)[0]
-        offsets = (timedelta(seconds=seconds) for seconds in range(0, _DAY_S, self.count))
+        offsets = _offsets(self.count)
         if ends - begins == timedelta(days=1):
             return [begins + offset for offset in offsets]
         starts = {start for offset in offsets for start in self._starts_at(midnight + offset, zone)}
@@ -84,6 +85,12 @@ class Resolution:
         """Twice where a whole bucket is repeated, not where a longer one is only stretched."""
         instants = _instants(wall, zone)
         return instants if instants[-1] - instants[0] >= timedelta(seconds=self.count) else instants[:1]
+
+
+@lru_cache(maxsize=8)
+def _offsets(seconds: int) -> tuple[timedelta, ...]:
+    """Of the buckets of a day of 24 hours, from its beginning."""
+    return tuple(timedelta(seconds=second) for second in range(0, _DAY_S, seconds))
 
 
 def resolution(text: str) -> Resolution:
