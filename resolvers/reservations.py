@@ -20,7 +20,8 @@ from resolvers.pages import every_page, in_parts
 strawberry.enum(
     ReservationStatus,
     description="REQUESTED: the station has not answered, and may keep the place or not. FAULTED, OCCUPIED, REJECTED, "
-    "UNAVAILABLE: it has refused. FAILED: it has not heard of it. REMOVED: it took it back. USED: a charge began.",
+    "UNAVAILABLE: it has refused. FAILED: it has not heard of it, or answered with an error. REMOVED: it took it back. "
+    "USED: a charge began.",
 )
 
 

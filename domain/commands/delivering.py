@@ -129,7 +129,7 @@ async def _written(workplace: Workplace, actor: Actor, command: Command, outcome
 
 async def _write(workplace: Workplace, actor: Actor, command: Command, outcome: Outcome) -> Command:
     async with workplace.open_work(actor) as work:
-        if command.waits and outcome.miss is not None:
+        if command.waits and outcome.miss in (Miss.UNHEARD, Miss.UNANSWERED):
             return await missed(work, command_id=command.id, attempt=command.attempts, outcome=outcome)
         return await complete(work, command_id=command.id, outcome=outcome)
 

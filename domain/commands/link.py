@@ -13,6 +13,7 @@ class Miss(StrEnum):
 
     UNHEARD = "UNHEARD"  # the order never was on the wire
     UNANSWERED = "UNANSWERED"  # it may have been: what the station made of it is not known
+    UNSAYABLE = "UNSAYABLE"  # the station's version of OCPP has no words for it, now or later
 
 
 class Unheard(Unavailable):

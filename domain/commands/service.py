@@ -72,7 +72,7 @@ async def complete(work: Work, *, command_id: UUID, outcome: Outcome) -> Command
     command = await work.get(Command, command_id, lock=True)
     if command.completed_at is None:
         arguments = command.arguments
-        if outcome.miss is Miss.UNHEARD or outcome.status == CommandStatus.CANCELLED:
+        if outcome.miss in (Miss.UNHEARD, Miss.UNSAYABLE) or outcome.status == CommandStatus.CANCELLED:
             command.attempts = max(command.attempts - 1, 0)  # this one was not on the wire
         end(work, command, outcome)
         await learn(work, station_id=command.station_id, kind=command.kind, arguments=arguments, outcome=outcome)

@@ -12,7 +12,7 @@ class ReservationStatus(StrEnum):
     """FAULTED, OCCUPIED, REJECTED and UNAVAILABLE are the station's refusals, REMOVED its taking back (OCPP 2.x).
 
     REQUESTED stays where the station has not answered: whether it keeps the place nobody knows. FAILED: it has not
-    heard of it.
+    heard of it, or answered with an error.
     """
 
     REQUESTED = "REQUESTED"

@@ -46,9 +46,9 @@ def _granted(command: Command) -> ReservationStatus:
         case CommandStatus.REJECTED:
             said = str((command.result or {}).get("status"))
             return _REFUSALS.get(said, ReservationStatus.REJECTED)
-        case CommandStatus.FAILED:
+        case CommandStatus.FAILED if command.result:  # it answered with an error
             return ReservationStatus.FAILED
-        case CommandStatus.CANCELLED | CommandStatus.TIMEOUT if command.attempts == 0:  # it never was on the wire
+        case _ if command.attempts == 0 and command.completed_at is not None:  # it never was on the wire
             return ReservationStatus.FAILED
     return ReservationStatus.REQUESTED
 

@@ -106,7 +106,7 @@ async def _carry_out(
     try:
         requests = _put(version, kind, arguments)
     except NoWord as unsaid:
-        return Outcome(status=CommandStatus.FAILED, result=None, error=str(unsaid))
+        return Outcome(CommandStatus.FAILED, None, str(unsaid), Miss.UNSAYABLE)
     answers, error = await _asked(
         line,
         requests,

@@ -9,8 +9,8 @@ import pytest
 
 from domain import commands, reservations, stations, tokens
 from domain.actor import Role
-from domain.commands import Command, CommandStatus, Outcome
-from domain.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut
+from domain.commands import Command, CommandStatus, Miss, Outcome, Unheard
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut, Unavailable
 from domain.page import PageRequest
 from domain.reservations import LIVE, Reservation, ReservationStatus
 from tests.domain.commands.test_life import answering, beside
@@ -89,12 +89,24 @@ async def test_it_is_what_the_station_answers(
     assert (await answered(acme, await asked(acme), status, said)).status is becomes
 
 
-async def test_one_that_was_sent_and_not_answered_may_be_kept_all_the_same(acme: Tester) -> None:
+@pytest.mark.parametrize(
+    ("answer", "becomes"),
+    [
+        (TimedOut("no answer"), S.REQUESTED),
+        (Unavailable("the connection was lost"), S.REQUESTED),
+        (Unheard("the station is not connected"), S.FAILED),
+        (Outcome("FAILED", {"error_code": "InternalError"}, "it refused"), S.FAILED),
+        (Outcome("FAILED", None, "OCPP 1.6 has no word for it", Miss.UNSAYABLE), S.FAILED),
+    ],
+)
+async def test_one_that_was_sent_and_not_answered_may_be_kept_all_the_same(
+    acme: Tester, answer: Outcome | Exception, becomes: ReservationStatus
+) -> None:
     command = await asked(acme)
 
-    await reservations.carry_out(beside(acme, answering(TimedOut("no answer"))), acme.actor, command)
+    await reservations.carry_out(beside(acme, answering(answer)), acme.actor, command)
 
-    assert (await of(acme, command)).status is S.REQUESTED
+    assert (await of(acme, command)).status is becomes
 
 
 @pytest.mark.parametrize("calls_off", [True, False], ids=["called off", "too late"])
