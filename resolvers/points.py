@@ -29,7 +29,11 @@ from resolvers.pages import every_page, in_parts
 METRICS_MAX = 1_000  # of a station, which has some dozens
 
 strawberry.enum(PointKind, description="Measured, signaled, switched, set (IEC 60870).")
-strawberry.enum(ValueType, description="Whether readings are numbers or texts.")
+strawberry.enum(
+    ValueType,
+    description="What readings are. ENUM: numbers with names. What comes otherwise is converted where nothing is lost "
+    "by it, or waits in `quarantinedReadings`.",
+)
 strawberry.enum(OwnerKind, description="What a point belongs to.")
 strawberry.enum(
     SeriesAggregation,
@@ -146,6 +150,29 @@ async def update(info: Info, address: str, input: UpdatePointInput) -> points.Po
 async def record(info: Info, readings: list[ReadingInput]) -> points.Recorded:
     async with info.context.write() as work:
         return await points.record(work, [_reading(given) for given in readings], owner=None)
+
+
+@strawberry.input(description="Which readings; all that is given must hold.")
+class QuarantineFilter:
+    address: str | None = strawberry.field(default=None, description="Of the point that they do not fit.")
+
+
+async def quarantined(
+    info: Info, filter: QuarantineFilter | None = None, first: int = FIRST_DEFAULT, after: str | None = None
+) -> Page[points.QuarantinedReading]:
+    async with info.context.read() as work:
+        address = None if filter is None else filter.address
+        return await points.quarantined(work, PageRequest(first, after), address=address)
+
+
+async def release_quarantined(info: Info, address: str, value_type: ValueType | None = None) -> points.Recorded:
+    context = info.context
+    return await points.release_quarantined(context.workplace, context.caller, address=address, value_type=value_type)
+
+
+async def dismiss_quarantined(info: Info, address: str) -> int:
+    async with info.context.write() as work:
+        return await points.dismiss_quarantined(work, address=address)
 
 
 def _reading(given: ReadingInput) -> Reading:

@@ -28,6 +28,8 @@ DROPS = 2  # of a register in a period, as most have that have any
 _VALUES = 100  # of a time series, for 1
 _ENERGY = 5  # of a point, over whatever time
 _CHARACTERS = 100  # of a file of readings, for 1
+RELEASE = 1_000  # of what waits at a point
+
 _READINGS = 2  # recorded, for 1
 
 

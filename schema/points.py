@@ -5,7 +5,7 @@ from operator import attrgetter
 import strawberry
 
 from domain import points
-from domain.points import OwnerKind, PointKind, Quality, SeriesAggregation, SeriesDataType, ValueType
+from domain.points import OwnerKind, PointKind, Quality, SeriesAggregation, SeriesDataType, Source, ValueType
 from resolvers import points as door
 from schema import limits
 from schema.page import Connection
@@ -30,7 +30,7 @@ class Point:
     address: str = attribute("Its name, unique in the tenant: station/<identity>/<evse>/<measurand>….")
     kind: PointKind = attribute("What sort of datum.")
     unit: str | None = attribute("Base units: W, Wh, A, V, Percent, ….")
-    value_type: ValueType = attribute("Whether readings are numbers or texts.")
+    value_type: ValueType = attribute("What its readings are.")
     owner_kind: OwnerKind | None = attribute("What it belongs to.")
     owner_id: strawberry.ID | None = attribute("The id of what it belongs to.")
     aggregation: SeriesAggregation | None = attribute("What a reading says of the time since the one before.")
@@ -70,6 +70,7 @@ class RecordError:
 
     index: int = attribute("Of the reading in what was sent, from 0.")
     message: str = attribute("What is wrong with it.")
+    code: str = attribute("INVALID; NOT_FOUND or LIMIT where no point is made of it.")
 
 
 @view(points.Recorded)
@@ -77,13 +78,36 @@ class Recorded:
     """What became of a batch of readings."""
 
     recorded: int = attribute("How many are committed.")
-    errors: list[RecordError] = attribute("One for each of the others.")
+    errors: list[RecordError] = attribute("One for each that is not kept.")
+    quarantined: list[RecordError] = attribute(
+        "One for each that is not of its point's type: kept in `quarantinedReadings`."
+    )
+
+
+@view(points.QuarantinedReading)
+class QuarantinedReading:
+    """A reading that is not of its point's type, as it came."""
+
+    id: strawberry.ID = attribute("Ours.")
+    address: str = attribute("Of the point.")
+    at: datetime = attribute("When it was measured, by the device's clock.")
+    value: float | None = attribute("In `unit`.")
+    text: str | None = attribute("Where the value is no number, or the name of the number.")
+    unit: str | None = attribute("As it came.")
+    quality: Quality = attribute("How far the device believes in it.")
+    source: Source = attribute("How it came.")
+    version: int = attribute("Which delivery of its moment it is.")
+    reason: str = attribute("Why it does not fit.")
+    received_at: datetime = attribute("When it came.")
 
 
 @strawberry.type
 class PointQuery:
     points: Connection[Point] | None = answer(door.listed, "Points, by what is wanted of them.")
     point: Point | None = answer(door.by_address, "One point by its address.")
+    quarantined_readings: Connection[QuarantinedReading] | None = answer(
+        door.quarantined, "Readings that are not of their points' types, the last received first."
+    )
     real_time_metrics: list[Metric] | None = answer(
         door.of_station, "What a station has measured last, by address.", size=limits.METRICS
     )
@@ -96,6 +120,15 @@ class PointMutation:
         door.record,
         "Record measurements; unknown addresses become points. Answers after the commit.",
         cost=limits.of_readings,
+    )
+    release_quarantined: Recorded | None = answer(
+        door.release_quarantined,
+        "Let in the readings that wait at a point, which becomes one of that type (null: it stays what it is). At most "
+        "10,000 at a time, the oldest first; what does not fit even so goes on waiting.",
+        cost=limits.RELEASE,
+    )
+    dismiss_quarantined: int | None = answer(
+        door.dismiss_quarantined, "Drop the readings that wait at a point; answers how many those were."
     )
 
 

@@ -1,7 +1,7 @@
 import strawberry
 
 from domain import tenants
-from domain.tenants import UnknownPolicy
+from domain.tenants import PointPolicy, UnknownPolicy
 from resolvers import tenants as door
 from schema.view import answer, attribute, view
 
@@ -18,6 +18,10 @@ class Tenant:
         "What becomes of stations that nobody registered; null: as the server is set."
     )
     history_days: int | None = attribute("For how many days readings are kept; null: for ever.")
+    point_policy: PointPolicy | None = attribute(
+        "What becomes of readings of unknown points; null: as the server is set."
+    )
+    points_max: int | None = attribute("How many points there may be; null: as the server is set.")
 
 
 @strawberry.type
@@ -28,4 +32,8 @@ class TenantMutation:
     set_history_days: Tenant | None = answer(
         door.set_history_days,
         "Say for how many days readings are kept, 1 to 36,500; null: for ever. What is older is deleted for good.",
+    )
+    set_point_rules: Tenant | None = answer(
+        door.set_point_rules,
+        "Say what becomes of readings of unknown points, and how many points there may be; null: as the server is set.",
     )

@@ -28,12 +28,12 @@ from domain.commands import (
 )
 from domain.credentials import SecretKey
 from domain.imports import ImportRules, ReadingsFiles
-from domain.points import HistoryStore, Latest, NoSpool, Spool
+from domain.points import HistoryStore, Latest, NoSpool, PointRules, Spool
 from domain.reactions import OBJECTIONS, has_reactions
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, Vendors
-from domain.tenants import UnknownPolicy
+from domain.tenants import PointPolicy, UnknownPolicy
 from domain.work import Workplace
 from gateways.files import CsvFiles
 from gateways.graphql import Purse
@@ -185,6 +185,7 @@ class House:
                     Spool: spool or NoSpool(),
                     StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),
+                    PointRules: PointRules(PointPolicy(settings.point_policy), settings.points_max),
                     StationRules: StationRules(
                         unknown=UnknownPolicy(settings.station_policy),
                         heartbeat_interval_s=settings.heartbeat_interval_s,

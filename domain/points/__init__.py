@@ -15,6 +15,9 @@ from domain.points.news import Updates as Updates
 from domain.points.news import every_topic as every_topic
 from domain.points.news import topic as topic
 from domain.points.news import topics as topics
+from domain.points.quarantine import QuarantinedReading as QuarantinedReading
+from domain.points.quarantine import dismiss_quarantined as dismiss_quarantined
+from domain.points.quarantine import quarantined as quarantined
 from domain.points.queries import Measured as Measured
 from domain.points.queries import Virtual as Virtual
 from domain.points.queries import by_address as by_address
@@ -35,7 +38,9 @@ from domain.points.readings import Source as Source
 from domain.points.recording import caught_up as caught_up
 from domain.points.recording import record as record
 from domain.points.recording import replay as replay
+from domain.points.releasing import release_quarantined as release_quarantined
 from domain.points.retention import forget_old as forget_old
+from domain.points.rules import PointRules as PointRules
 from domain.points.spool import Delivery as Delivery
 from domain.points.spool import NoSpool as NoSpool
 from domain.points.spool import Spool as Spool

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from math import isfinite
+from typing import TypeGuard, cast
 
-from domain.points.known import VIRTUAL, Known
+from domain.points.fitting import fitted, misfit
+from domain.points.known import Known, Unlearned
 from domain.points.latest import LatestReading
+from domain.points.models import ValueType
 from domain.points.news import Live
 from domain.points.readings import Quality, Reading, Recorded, RecordError, Source
 from domain.points.store import Row
@@ -20,15 +23,19 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Batch:
-    """Each reading ends as a row or as an error. `sound` are those with which nothing is wrong in themselves."""
+    """Each reading ends as a row, as an error, or as a misfit of its point's type.
+
+    `sound` are those with which nothing is wrong in themselves, `misfits` the places of some of these.
+    """
 
     def __init__(self, readings: Sequence[Reading]) -> None:
         self._size = len(readings)
         self._unsound: list[RecordError] = []
         self._unfit: list[RecordError] = []  # what the point or the store has against a reading
+        self.misfits: list[int] = []
         self._rows: list[Row] = []
         self._origins: Sequence[int] = ()  # of each row the place of its reading in `sound`
-        self._points: Sequence[Known] = ()  # of each sound reading
+        self._points: Sequence[Known | Unlearned] = ()  # of each sound reading
         self._refused: set[int] = set()
         self._indexes: Sequence[int] = range(len(readings))  # of each sound reading
         self.sound = readings
@@ -38,9 +45,9 @@ class Batch:
             self._indexes = [index for index, why in enumerate(problems) if why is None]
             self.sound = [readings[index] for index in self._indexes]
 
-    def rows(self, points: Sequence[Known]) -> list[Row]:
+    def rows(self, points: Sequence[Known | Unlearned]) -> list[Row]:
         """`points`: of each sound reading."""
-        self._points, self._refused, self._unfit = points, set(), []
+        self._points, self._refused, self._unfit, self.misfits = points, set(), [], []
         self._rows, self._origins = _plain_rows(self.sound, points), range(len(self.sound))
         if not self._rows:
             self._origins = []
@@ -49,14 +56,28 @@ class Batch:
                 if isinstance(found, Row):
                     self._rows.append(found)
                     self._origins.append(place)
+                elif found is None:
+                    self.misfits.append(place)
                 else:
-                    self._unfit.append(RecordError(self._indexes[place], found))
+                    self._unfit.append(RecordError(self._indexes[place], found.message, found.code))
         return self._rows
 
     @property
     def recorded(self) -> Recorded:
         errors = sorted((*self._unsound, *self._unfit), key=lambda error: error.index)
-        return Recorded(self._size - len(errors), errors)
+        quarantined = [
+            RecordError(self._indexes[place], reason)
+            for place, (_, reason) in zip(self.misfits, self.quarantined, strict=True)
+        ]
+        return Recorded(self._size - len(errors) - len(quarantined), errors, quarantined)
+
+    @property
+    def quarantined(self) -> list[tuple[Reading, str]]:
+        """The misfits, each with its reason."""
+        found = ((self.sound[place], self._points[place]) for place in self.misfits)
+        return [
+            (reading, misfit(point.value_type, reading.text)) for reading, point in found if isinstance(point, Known)
+        ]
 
     def refuse_row(self, position: int, reason: str) -> None:
         self._refused.add(position)
@@ -71,7 +92,8 @@ class Batch:
         if self._refused or len(set(series)) < len(rows) or sources.count(Source.DEVICE) < len(rows):
             positions = self._newest()
             rows, origins = [rows[position] for position in positions], [origins[position] for position in positions]
-        return _lives(rows, [self.sound[origin] for origin in origins], [self._points[origin] for origin in origins])
+        points = [self._points[origin] for origin in origins]
+        return _lives(rows, [self.sound[origin] for origin in origins], cast("list[Known]", points))
 
     def _newest(self) -> Collection[int]:
         newest: dict[int, int] = {}
@@ -92,9 +114,9 @@ def _lives(rows: Sequence[Row], readings: Sequence[Reading], points: Sequence[Kn
     return list(map(Live._make, zip(addresses, owners, latest, strict=True)))
 
 
-def _plain_rows(readings: Sequence[Reading], points: Sequence[Known]) -> list[Row]:
-    """The rows of readings in the units of their points; none where any of them is not, or cannot be recorded."""
-    if not readings:
+def _plain_rows(readings: Sequence[Reading], points: Sequence[Known | Unlearned]) -> list[Row]:
+    """The rows of readings that are what their points are, in their units; none where any of them is not."""
+    if not readings or not _are_known(points):
         return []
     _, ats, values, texts, qualities, units, sources, versions = zip(*readings, strict=True)
     if units.count(None) < len(units) and any(
@@ -102,28 +124,36 @@ def _plain_rows(readings: Sequence[Reading], points: Sequence[Known]) -> list[Ro
         for unit, point in zip(units, points, strict=True)
     ):
         return []
-    series = [point.series for point in points]
-    if VIRTUAL in series:
-        return []
+    types = [point.value_type for point in points]
+    if types.count(ValueType.NUMBER) < len(types) or texts.count(None) < len(texts):
+        for fit in zip(types, values, texts, qualities, strict=True):
+            if fitted(*fit) != fit[1:3]:
+                return []
     numbers = [None if value is None else float(value) for value in values] if None in values else map(float, values)
+    series = [point.series for point in points]
     return list(map(Row._make, zip(series, ats, numbers, texts, qualities, sources, versions, strict=True)))
 
 
-def _row(reading: Reading, point: Known) -> Row | str:
-    """In the unit of its point; or what the point has against it."""
+def _are_known(points: Sequence[Known | Unlearned]) -> TypeGuard[Sequence[Known]]:
+    return all(type(point) is Known for point in points)
+
+
+def _row(reading: Reading, point: Known | Unlearned) -> Row | Unlearned | None:
+    """In the unit and of the type of its point; or what there is against it; None where it does not fit."""
     address, at, value, text, quality, unit, source, version = reading
-    if point.virtual:
-        return f"{address} is made of other points: nothing is recorded there"
+    if isinstance(point, Unlearned):
+        return point
     if value is not None:
         value = float(value)  # booleans and whole numbers too
         if unit is not None:
             if unit in CONVERSIONS:
                 value, unit = normalized(value, unit)
                 if not isfinite(value):
-                    return "the value is too large"
+                    return Unlearned("INVALID", "the value is too large")
             if unit != point.unit:
-                return f"{address} is in {point.unit}, not in {unit}"
-    return Row(point.series, at, value, text, quality, source, version)
+                return Unlearned("INVALID", f"{address} is in {point.unit}, not in {unit}")
+    content = fitted(point.value_type, value, text, quality)
+    return None if content is None else Row(point.series, at, *content, quality, source, version)
 
 
 def _are_sound(readings: Sequence[Reading]) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from domain.points.models import ValueType
+
 ADDRESSES_PER_TENANT = 100_000
 TENANTS = 1_000
-VIRTUAL = 0  # in place of a series, which the database counts from 1
 
 
 class Known(NamedTuple):
@@ -17,11 +18,14 @@ class Known(NamedTuple):
     series: int
     unit: str | None
     owner_id: UUID | None
+    value_type: ValueType = ValueType.NUMBER
 
-    @property
-    def virtual(self) -> bool:
-        """Whether it is made of others, so that nothing is recorded there."""
-        return self.series == VIRTUAL
+
+class Unlearned(NamedTuple):
+    """Why an address is no point, and becomes none."""
+
+    code: str
+    message: str
 
 
 class Addresses:
@@ -45,6 +49,10 @@ class Addresses:
         """`get` for many."""
         found = list(map(self._young.get, addresses))
         return found if None not in found else [self.get(address) for address in addresses]
+
+    def forget(self, address: str) -> None:
+        self._young.pop(address, None)
+        self._old.pop(address, None)
 
     def put(self, address: str, known: Known) -> None:
         if len(self._young) >= self._generation_size and address not in self._young:

@@ -1,30 +1,31 @@
 """Addresses become points: found or made, without a race between processes, in a Work of its own."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from contextvars import Context
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, case, update
+from sqlalchemy import Text, any_, bindparam, func, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
-from domain.errors import Unavailable
-from domain.points.known import DIRECTORY, VIRTUAL, Known
+from domain.points.apart import apart
+from domain.points.fitting import fitted, of_first
+from domain.points.known import DIRECTORY, Known, Unlearned
 from domain.points.models import Point, ValueType
 from domain.points.readings import Owner, Reading
+from domain.points.rules import PointRules
+from domain.tenants import PointPolicy, Tenant
 from domain.units import base_unit
 from domain.work import Work
 
 
-async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) -> list[Known]:
+async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) -> list[Known | Unlearned]:
     """The point of each reading. The first of an address that has a unit says what a new point is like."""
     found = _found(work, readings)
     if found is not None:
-        return found
+        return [*found]
     addresses = DIRECTORY.of(work.tenant_id)
-    points: dict[str, Known] = {}
+    points: dict[str, Known | Unlearned] = {}
     missing: dict[str, Reading] = {}
     for address, reading in _first_of_each(readings).items():
         hit = addresses.get(address)
@@ -32,7 +33,7 @@ async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) ->
             missing[address] = reading
         else:
             points[address] = hit
-    points |= await _apart(work, missing, owner)
+    points |= await _learned(work, lambda own: _learn(own, missing, owner))
     return [points[reading.address] for reading in readings]
 
 
@@ -62,70 +63,121 @@ def _first_of_each(readings: Sequence[Reading]) -> dict[str, Reading]:
     return first
 
 
-async def _apart(work: Work, missing: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known]:
-    """In a context that knows of no open Work: the caller's has not begun, so nobody holds one connection for another.
+async def refitted(
+    work: Work, readings: Sequence[Reading], points: Sequence[Known | Unlearned], misfits: Sequence[int]
+) -> list[Known | Unlearned]:
+    """`points` with those of the misfits as they are now: another process may have changed their type.
 
-    Committed before a reading is stored: a reading of a point that was rolled back would be lost.
+    A BOOLEAN for which another number comes is a NUMBER from then on.
     """
+    fresh = await _learned(work, lambda own: _refit(own, [readings[place] for place in misfits]))
+    return [fresh.get(reading.address, point) for reading, point in zip(readings, points, strict=True)]
 
-    async def learn() -> dict[str, Known]:
-        async with work.workplace.open_work(work.actor) as own:
-            return await _learn(own, missing, owner)
 
-    try:
-        learned = await asyncio.create_task(learn(), name="points learn", context=Context())
-    except OSError as error:
-        raise Unavailable("the database is not reachable") from error
+async def _refit(work: Work, misfits: Sequence[Reading]) -> dict[str, Known | Unlearned]:
+    addresses = [reading.address for reading in misfits]
+    points = await _points(work, addresses)
+    grown = {
+        point.point_id
+        for reading in misfits
+        if isinstance(point := points.get(reading.address), Known)
+        and point.value_type is ValueType.BOOLEAN
+        and fitted(ValueType.NUMBER, reading.value, reading.text, reading.quality) is not None
+    }
+    if grown:
+        growing = update(Point).where(col(Point.id).in_(grown), col(Point.value_type) == ValueType.BOOLEAN)
+        await work.session.exec(growing.values(value_type=ValueType.NUMBER))
+        points = await _points(work, addresses)
+    return points
+
+
+async def _learned(
+    work: Work, learning: Callable[[Work], Awaitable[dict[str, Known | Unlearned]]]
+) -> dict[str, Known | Unlearned]:
+    """Committed before a reading is stored: a reading of a point that was rolled back would be lost."""
+    learned = await apart(work, learning)
     addresses = DIRECTORY.of(work.tenant_id)
     for address, point in learned.items():
-        if not point.virtual:  # that may be deleted, and the address be another's then
+        if isinstance(point, Known):
             addresses.put(address, point)
     return learned
 
 
-async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known]:
+async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None) -> dict[str, Known | Unlearned]:
     points = await _points(work, list(missing))
     new = sorted(missing.keys() - points.keys())  # in one order everywhere, so that two processes cannot deadlock
+    refused: dict[str, Unlearned] = {}
     if new:
-        rows = [_new(work, missing[address], owner) for address in new]
-        await work.session.exec(insert(Point).on_conflict_do_nothing(), params=rows)
+        refused = await _refused(work, new, owner)
+        rows = [_new(work, missing[address], owner) for address in new if address not in refused]
+        if rows:
+            await work.session.exec(insert(Point).on_conflict_do_nothing(), params=rows)
         points |= await _points(work, new)
     await _adopt_units(work, points, missing)
-    return points
+    return {**refused, **points}
 
 
-_SERIES = case((col(Point.expression).is_(None), Point.series), else_=VIRTUAL)
-_POINTS: Final = select(  # type: ignore[call-overload]
-    Point.address, Point.id, _SERIES, Point.unit, Point.owner_id
-).where(col(Point.address) == any_(bindparam("addresses", type_=ARRAY(Text))))
-
-
-async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known]:
-    rows = (await work.session.exec(_POINTS, params={"addresses": list(addresses)})).all()
-    owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
+async def _refused(work: Work, new: Sequence[str], owner: Owner | None) -> dict[str, Unlearned]:
+    """Those of the new addresses that become no point, by the tenant's rules."""
+    tenant = (await work.session.exec(select(Tenant).where(Tenant.id == work.tenant_id))).first()
+    rules = work.port(PointRules)
+    if owner is None and ((tenant and tenant.point_policy) or rules.unknown) is PointPolicy.KNOWN:
+        return {
+            address: Unlearned("NOT_FOUND", f"point {address} does not exist, and none is made of a reading")
+            for address in new
+        }
+    maximum = (tenant and tenant.points_max) or rules.points_max
+    await work.session.exec(select(func.pg_advisory_xact_lock(func.hashtext(f"points of {work.tenant_id}"))))
+    room = maximum - (await work.session.exec(select(func.count(col(Point.id))))).one()
     return {
-        address: Known(point_id, series, unit, owners.setdefault(owner_id, owner_id))
-        for address, point_id, series, unit, owner_id in rows
+        address: Unlearned("LIMIT", f"there are {maximum} points, and may be no more")
+        for address in new[max(0, room) :]
     }
 
 
+_POINTS: Final = select(  # type: ignore[call-overload]
+    Point.address,
+    Point.id,
+    Point.series,
+    Point.unit,
+    Point.owner_id,
+    Point.value_type,
+    col(Point.expression).is_not(None),
+).where(col(Point.address) == any_(bindparam("addresses", type_=ARRAY(Text))))
+
+
+async def _points(work: Work, addresses: Sequence[str]) -> dict[str, Known | Unlearned]:
+    rows = (await work.session.exec(_POINTS, params={"addresses": list(addresses)})).all()
+    owners: dict[UUID | None, UUID | None] = {}  # one object each: what is the same need not be compared
+    return {
+        address: _made_of_others(address)
+        if is_virtual
+        else Known(point_id, series, unit, owners.setdefault(owner_id, owner_id), value_type)
+        for address, point_id, series, unit, owner_id, value_type, is_virtual in rows
+    }
+
+
+def _made_of_others(address: str) -> Unlearned:
+    """Not remembered: such a point may be deleted, and the address be another's then."""
+    return Unlearned("INVALID", f"{address} is made of other points: nothing is recorded there")
+
+
 def _new(work: Work, reading: Reading, owner: Owner | None) -> dict[str, Any]:
-    textual = reading.value is None and reading.text is not None
     return Point(
         created_at=work.now,
         address=reading.address,
         unit=None if reading.unit is None else base_unit(reading.unit),
-        value_type=ValueType.TEXT if textual else ValueType.NUMBER,
+        value_type=of_first(reading),
         owner_kind=None if owner is None else owner.kind,
         owner_id=None if owner is None else owner.id,
     ).model_dump(exclude={"series"})
 
 
-async def _adopt_units(work: Work, points: dict[str, Known], readings: Mapping[str, Reading]) -> None:
+async def _adopt_units(work: Work, points: dict[str, Known | Unlearned], readings: Mapping[str, Reading]) -> None:
     """A point that came without a unit takes the first that it is told, whichever process tells it."""
     for address, point in points.items():
         unit = readings[address].unit
-        if point.unit is None and unit is not None and not point.virtual:
+        if isinstance(point, Known) and point.unit is None and unit is not None:
             adopting = update(Point).where(col(Point.id) == point.point_id, col(Point.unit).is_(None))
             await work.session.exec(adopting.values(unit=base_unit(unit)))
             points |= await _points(work, [address])

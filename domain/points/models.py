@@ -17,7 +17,11 @@ class PointKind(StrEnum):
 
 
 class ValueType(StrEnum):
+    """An ENUM has numbers with names."""
+
     NUMBER = "NUMBER"
+    BOOLEAN = "BOOLEAN"
+    ENUM = "ENUM"
     TEXT = "TEXT"
 
 

@@ -58,11 +58,13 @@ class RecordError:
 
     index: int
     message: str
+    code: str = "INVALID"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`recorded` readings are committed; every other one has its error."""
+    """`recorded` readings are committed; every other one has its error, or is kept apart, and why."""
 
     recorded: int
     errors: Sequence[RecordError] = field(default_factory=list)
+    quarantined: Sequence[RecordError] = field(default_factory=list)

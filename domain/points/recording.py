@@ -9,8 +9,9 @@ import structlog
 
 from domain.actor import Permission, system
 from domain.errors import Forbidden, TimedOut, Unavailable
+from domain.points import quarantine
 from domain.points.batch import Batch
-from domain.points.learning import known, known_here
+from domain.points.learning import known, known_here, refitted
 from domain.points.live import show
 from domain.points.readings import Owner, Reading, Recorded
 from domain.points.spool import Delivery, Spool
@@ -26,12 +27,13 @@ REPLAY_PAUSE_S = 1.0
 async def record(work: Work, readings: Sequence[Reading], *, owner: Owner | None = None) -> Recorded:
     """Store readings, then show them. When this returns they are committed, all but those with an error.
 
-    Unknown addresses become points of `owner`. Units are normalized, see `domain.units`. NaN and infinities are
-    refused, since a mean or an answer in JSON could not hold them: a gateway that wants to keep that a device said so
-    gives `text="NaN", quality=Quality.BAD`. While the store is down, readings wait on disk (`Spool`), which counts as
-    committed; what only the store or the point could say against them is then told to the log. Raises `Unavailable`,
-    with nothing acknowledged, when the disk has no room either; without Redis only viewers have to wait. `work` must
-    not have begun: its transaction has no part in this.
+    Unknown addresses become points of `owner`, as far as the tenant's rules allow. Units are normalized, see
+    `domain.units`. What is not of its point's type is converted or quarantined (`domain.points.fitting`), and told in
+    the answer. NaN and infinities are refused, since a mean or an answer in JSON could not hold them: a gateway that
+    wants to keep that a device said so gives `text="NaN", quality=Quality.BAD`. While the store is down, readings wait
+    on disk (`Spool`), which counts as committed; what only the store or the point could say against them is then told
+    to the log. Raises `Unavailable`, with nothing acknowledged, when the disk has no room either; without Redis only
+    viewers have to wait. `work` must not have begun: its transaction has no part in this.
     """
     work.require(Permission.REPORT)
     if work.read_only:
@@ -94,7 +96,12 @@ async def _replay(workplace: Workplace, same: Sequence[Delivery]) -> None:
 
 
 async def _stored(work: Work, batch: Batch, owner: Owner | None) -> Recorded:
-    rows = batch.rows(await known(work, batch.sound, owner))
+    points = await known(work, batch.sound, owner)
+    rows = batch.rows(points)
+    if batch.misfits:
+        rows = batch.rows(await refitted(work, batch.sound, points, batch.misfits))
+    if batch.misfits:
+        await quarantine.keep(work, batch.quarantined)
     if rows:
         for position, reason in await work.port(HistoryStore).write(rows):  # type: ignore[type-abstract]
             batch.refuse_row(position, reason)

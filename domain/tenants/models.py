@@ -13,6 +13,13 @@ class UnknownPolicy(StrEnum):
     REJECT = "reject"  # not let in
 
 
+class PointPolicy(StrEnum):
+    """What becomes of a reading whose address is no point yet."""
+
+    AUTO = "auto"  # a point is made of it
+    KNOWN = "known"  # refused, unless it comes from equipment that is registered
+
+
 class Tenant(Record, table=True):
     """A customer organization. Its id is what every other row carries. `station_policy`: None is the house's.
 
@@ -23,4 +30,6 @@ class Tenant(Record, table=True):
     name: str
     timezone: str = "UTC"
     station_policy: UnknownPolicy | None = Field(default=None, sa_type=enum_type(UnknownPolicy))
+    point_policy: PointPolicy | None = Field(default=None, sa_type=enum_type(PointPolicy))
+    points_max: int | None = None
     history_days: int | None = None

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.actor import Permission
 from domain.errors import Invalid
-from domain.tenants.models import Tenant, UnknownPolicy
+from domain.tenants.models import PointPolicy, Tenant, UnknownPolicy
 from domain.work import Work
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -40,4 +40,14 @@ async def set_history_days(work: Work, *, days: int | None) -> Tenant:
         raise Invalid(f"readings are kept for 1 to {HISTORY_DAYS_MAX} days, not {days}", field="days")
     tenant = await work.get(Tenant, work.tenant_id, lock=True)
     tenant.history_days = days
+    return tenant
+
+
+async def set_point_rules(work: Work, *, policy: PointPolicy | None, points_max: int | None) -> Tenant:
+    """What becomes of readings of unknown points, and how many points there may be; None: what the house says."""
+    work.require(Permission.MANAGE)
+    if points_max is not None and points_max < 1:
+        raise Invalid("there may be one point at least", field="pointsMax")
+    tenant = await work.get(Tenant, work.tenant_id, lock=True)
+    tenant.point_policy, tenant.points_max = policy, points_max
     return tenant

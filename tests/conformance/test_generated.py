@@ -20,7 +20,13 @@ from tests.conformance.stations import a_station_with_orphans
 from tests.journeys.servers import Server, awaited
 
 SDL = build_schema(Path(ours.__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
-LAST = ("delete", "revoke", "setStationPolicy")  # what they take away is of use to others
+LAST = (
+    "delete",
+    "revoke",
+    "setStationPolicy",
+    "setPointRules",
+    "dismissQuarantined",
+)  # what they take away is of use to others
 FIELDS = sorted(
     (f"{root.name}.{name}" for root in (SDL.query_type, SDL.mutation_type) if root for name in root.fields),
     key=lambda label: label.partition(".")[2].startswith(LAST),

@@ -94,7 +94,8 @@ async def belongings(tester: Tester) -> Belongings:
         begun = await imports.begin(work, layout=imports.Layout(), name="rival's")
         credential, _ = await credentials.create(work, name="rival's", role=Role.VIEWER)
     async with tester.work() as work:
-        await points.record(work, [Reading(ADDRESS, NOON, value=1.0)], owner=None)
+        misfit = Reading(ADDRESS, NOON + timedelta(seconds=1), text="odd")
+        await points.record(work, [Reading(ADDRESS, NOON, value=1.0), misfit], owner=None)
     async with tester.work() as work:
         await virtual_points.create(work, address=VIRTUAL, expression=f"'{ADDRESS}' * 2")
     return Belongings(
@@ -165,6 +166,10 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'points(filter: {{owner: "{{station}}"}}) {NODES}', EMPTY),
         (f'points(filter: {{prefix: "rival"}}) {NODES}', EMPTY),
     ],
+    "quarantinedReadings": [
+        (f"quarantinedReadings {NODES}", EMPTY),
+        (f'quarantinedReadings(filter: {{address: "{ADDRESS}"}}) {NODES}', EMPTY),
+    ],
     "realTimeMetrics": [('realTimeMetrics(stationId: "{station}") { value }', GONE)],
     "point": [
         (f'point(address: "{ADDRESS}") {{ id latest {{ value }} }}', GONE),
@@ -234,6 +239,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "updateLocation": [('updateLocation(id: "{location}", input: {name: "ours"}) { id }', GONE)],
     "deleteLocation": [('deleteLocation(id: "{location}") { id }', GONE)],
     "setStationPolicy": [("setStationPolicy(policy: PENDING) { slug }", "own")],
+    "setPointRules": [("setPointRules(policy: KNOWN) { slug }", "own")],
     "setHistoryDays": [("setHistoryDays(days: 30) { slug }", "own")],
     "createMeter": [
         (f'createMeter(input: {{name: "{METER}", kind: GAS}}) {{ location {{ id }} }}', "fresh"),
@@ -256,6 +262,8 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     "recordReadings": [(f"recordReadings(readings: [{READING}]) {{ recorded }}", "fresh")],
     "importReadings": [(f'importReadings(input: {{content: "{FILE}"}}) {{ recorded }}', "fresh")],
     "cancelImport": [('cancelImport(importId: "{import_id}") { id }', GONE)],
+    "releaseQuarantined": [(f'releaseQuarantined(address: "{ADDRESS}", valueType: TEXT) {{ recorded }}', GONE)],
+    "dismissQuarantined": [(f'dismissQuarantined(address: "{ADDRESS}")', GONE)],
     "createCredential": [('createCredential(input: {name: "ours", role: VIEWER}) { credential { name } }', "fresh")],
     "revokeCredential": [('revokeCredential(id: "{credential}") { id }', GONE)],
 }
@@ -437,6 +445,7 @@ async def everything(tester: Tester) -> Any:
           sessions {{ nodes {{ id status energyWh updatedAt }} }}
           sessionOrphans {{ nodes {{ id settledAt session {{ id }} }} }}
           reservations {{ nodes {{ id status updatedAt }} }}
+          quarantinedReadings {{ nodes {{ address text }} }}
           securityEvents {{ nodes {{ id type station {{ id }} }} }}
           tokens {{ nodes {{ id uid status }} }}
           tokenGroups {{ nodes {{ id uid masterPass maxSessions }} }}
