@@ -4,11 +4,13 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from domain import points
+from domain import history, points
 from domain.page import PageRequest, total
 from tests.domain.points import recorder
 from tests.tester import Tester
@@ -19,7 +21,10 @@ pytestmark = pytest.mark.anyio
 ADDRESSES = [f"m/{n}" for n in range(500)]
 
 
-async def a_process(settings: Settings, tester: Tester, addresses: list[str]) -> Process:
+Batches = list[list[tuple[str, int]]]
+
+
+async def a_process(settings: Settings, tester: Tester, batches: Batches) -> Process:
     urls = json.dumps({"database": settings.database_url, "redis": settings.redis_url})
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -27,11 +32,24 @@ async def a_process(settings: Settings, tester: Tester, addresses: list[str]) ->
         "tests.domain.points.recorder",
         urls,
         str(tester.tenant_id),
-        json.dumps(addresses),
+        json.dumps(batches),
         stdin=PIPE,
         stdout=PIPE,
         cwd=Path(recorder.__file__).parents[3],
     )
+
+
+async def all_recorded(settings: Settings, tester: Tester, *batches: Batches) -> None:
+    """Each by a process of its own, all at once."""
+    processes = [await a_process(settings, tester, own) for own in batches]
+    assert [await said(process) for process in processes] == ["ready"] * len(processes)
+    for process in processes:
+        assert process.stdin
+        process.stdin.write(b"go\n")
+        await process.stdin.drain()
+    counts = [sum(map(len, own)) for own in batches]
+    assert [json.loads(await said(process)) for process in processes] == [[count, []] for count in counts]
+    assert [await process.wait() for process in processes] == [0] * len(processes)
 
 
 async def said(process: Process) -> str:
@@ -42,17 +60,30 @@ async def said(process: Process) -> str:
 async def test_two_processes_that_see_the_same_points_first_make_each_of_them_once(
     settings: Settings, acme: Tester
 ) -> None:
-    processes = [await a_process(settings, acme, ADDRESSES), await a_process(settings, acme, ADDRESSES[::-1])]
-    assert [await said(process) for process in processes] == ["ready", "ready"]
-    for process in processes:
-        assert process.stdin
-        process.stdin.write(b"go\n")
-        await process.stdin.drain()
+    first = [(address, 0) for address in ADDRESSES]
+    await all_recorded(settings, acme, [first], [first[::-1]])
 
-    assert [json.loads(await said(process)) for process in processes] == [[500, []], [500, []]]
-    assert [await process.wait() for process in processes] == [0, 0]
     async with acme.work(read_only=True) as work:
         page = await points.listed(work, PageRequest(first=1))
         assert await total(work, page.query) == 500
         series = {point.series for point in (await points.by_addresses(work, ADDRESSES)).values()}
         assert len(series) == 500
+
+
+async def test_of_what_two_processes_record_in_any_order_the_newest_is_the_latest_and_all_is_kept(
+    settings: Settings, acme: Tester
+) -> None:
+    chance = Random(6)
+    told = [(address, second) for address in ("a", "b", "c") for second in range(200)]
+    chance.shuffle(told)
+    batches = [told[start : start + 10] for start in range(0, len(told), 10)]
+    await all_recorded(settings, acme, batches[::2], batches[1::2])
+
+    async with acme.work(read_only=True) as work:
+        found = await points.by_addresses(work, ["a", "b", "c"])
+        latest = await points.latest_of(work, [point.id for point in found.values()])
+    assert [reading.value for reading in latest.values()] == [199, 199, 199]
+    kept = await history.history(
+        acme.workplace, acme.actor, addresses=["a", "b", "c"], from_=recorder.NOON, to=recorder.NOON + timedelta(1)
+    )
+    assert [list(series.values) for series in kept.series] == [list(range(200))] * 3

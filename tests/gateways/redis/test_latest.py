@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from domain.errors import Unavailable
@@ -116,3 +118,32 @@ async def test_without_redis_latest_values_say_unavailable(latest: Latest, valke
         await latest.put(ACME, [reading(POWER)])
     with pytest.raises(Unavailable):
         await latest.get(ACME, [POWER])
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.none() | st.text(max_size=3)), max_size=6),
+        max_size=8,
+    )
+)
+async def test_whatever_batches_come_at_once_what_is_kept_is_the_newest_and_it_was_told_so(
+    latest: Latest, redis: Redis, batches: list[list[tuple[int, int, str | None]]]
+) -> None:
+    tenant_id, point_ids = uuid4(), [uuid4() for _ in range(3)]
+    told = [[reading(point_ids[n], after_us=us, value=us, text=text) for n, us, text in batch] for batch in batches]
+
+    answers = await asyncio.gather(*(latest.put(tenant_id, batch) for batch in told))
+
+    taken = [
+        one
+        for batch, answer in zip(told, answers, strict=True)
+        for one, is_taken in zip(batch, answer, strict=True)
+        if is_taken
+    ]
+    kept = await latest.get(tenant_id, point_ids)
+    assert {point_id: one.at for point_id, one in kept.items()} == {
+        point_id: max(one.at for batch in told for one in batch if one.point_id == point_id)
+        for point_id in {one.point_id for batch in told for one in batch}
+    }
+    assert all(one in taken for one in kept.values())
