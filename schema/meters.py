@@ -37,7 +37,7 @@ class MeterQuery:
 class MeterMutation:
     create_meter: Meter | None = answer(door.create, "Enter a meter.")
     update_meter: Meter | None = answer(door.update, "Change what is said of a meter.")
-    delete_meter: Meter | None = answer(door.delete, "Remove a meter; its points and their history stay.")
     create_meter_series: Point | None = answer(
         door.create_series, "Enter a point of a meter before its first reading, at meter/<name>/<series>."
     )
+    delete_meter: Meter | None = answer(door.delete, "Remove a meter; its points and their history stay.")

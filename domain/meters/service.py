@@ -72,16 +72,17 @@ async def add_series(
 
 
 async def _change(work: Work, meter: Meter, changes: dict[str, Any]) -> None:
-    for name, value in changes.items():
+    """Looked at before any of it is set: what is set may be written by the next question to the database."""
+    for name in changes:
         if name not in _FIELDS:
             raise Invalid(f"{name} of a meter cannot be changed", field=name)
-        setattr(meter, name, value)
-    if meter.location_id is not None and "location_id" in changes:
-        await locations.by_id(work, meter.location_id)
-    _check_interval(meter.sampling_interval)
-    _check_timezone(meter.timezone)
-    _check_moment(meter.commissioned_at)
-    meter.tags = _tags(meter.tags)
+    _check_interval(changes.get("sampling_interval"))
+    _check_timezone(changes.get("timezone"))
+    _check_moment(changes.get("commissioned_at"))
+    if changes.get("location_id") is not None:
+        await locations.by_id(work, changes["location_id"])
+    for name, value in changes.items():
+        setattr(meter, name, _tags(value) if name == "tags" else value)
 
 
 def _segment(name: str, field: str) -> str:

@@ -30,6 +30,8 @@ class Tally:
 
     def heard(self, updates: Iterable[PointUpdate]) -> list[PointUpdate]:
         """Those of which an input is among what was read, as they are after all of it."""
+        if not self._composites:
+            return []
         touched: dict[str, None] = {}
         for update in updates:
             if update.address not in self._made_of:

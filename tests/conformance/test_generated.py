@@ -56,8 +56,9 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
     meter = owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')["id"]
     owner.ask('mutation ($id: ID!) { createMeterSeries(meterId: $id, input: {name: "import"}) { id } }', id=meter)
-    made = '{address: "made/double", expression: "2 * \'meter/main/import\'"}'
-    owner.ask(f"mutation {{ createVirtualPoint(input: {made}) {{ id }} }}")
+    make = "mutation ($input: CreateVirtualPointInput!) { createVirtualPoint(input: $input) { id } }"
+    for number in range(8):
+        owner.ask(make, input={"address": f"made/{number}", "expression": "2 * 'meter/main/import'"})
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
     owner.ask('mutation { importReadings(input: {name: "waits"}) { id } }')

@@ -65,6 +65,10 @@ async def test_what_is_absent_of_an_update_stays_and_null_clears(acme: Tester) -
     updated = (await acme.gql(UPDATE, {"id": meter["id"], "input": changed}))["updateMeter"]
 
     assert updated == meter | changed
+    location = await a_location(acme, "Depot")
+    changed = {"tags": None, "locationId": str(location.id)}
+    updated = (await acme.gql(UPDATE, {"id": meter["id"], "input": changed}))["updateMeter"]
+    assert (updated["tags"], updated["location"]) == ([], {"name": "Depot"})
     assert await acme.gql_errors(UPDATE, {"id": meter["id"], "input": {"kind": None}}) == ["INVALID"]
 
 
