@@ -5,7 +5,18 @@ from importlib import import_module
 
 from bench.rows import table
 
-ALL = ("latency", "messages", "station_log", "idle", "fleet", "ingest", "history_graphql", "graphql", "subscriptions")
+ALL = (
+    "latency",
+    "messages",
+    "station_log",
+    "idle",
+    "fleet",
+    "ingest",
+    "history",
+    "history_graphql",
+    "graphql",
+    "subscriptions",
+)
 
 
 def main(names: list[str]) -> None:

@@ -1,7 +1,7 @@
 """The history store on PostgreSQL, on connections of its own: what is written here is in nobody's transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -20,6 +20,8 @@ WRITERS = 2  # while one waits for its commit, the other encodes
 READERS = 4
 CONNECT_S = 5.0
 COMMAND_S = 60.0
+# With a partition a month, planning takes longer than what is planned; which ones it needs, a plan finds out by itself.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
 FORGET_SERIES = 500
 
 
@@ -27,8 +29,8 @@ class TimescaleStore(HistoryStore):
     """`async with TimescaleStore("postgresql://…") as store`, or `start` and `stop`."""
 
     def __init__(self, url: str, *, flush_rows: int = FLUSH_ROWS, buffer_rows: int = BUFFER_ROWS) -> None:
-        self._writing = _pool(url, WRITERS, init=_with_staging)
-        self._reading = _pool(url, READERS)
+        self._writing = _pool(url, WRITERS, init=_with_staging, reset=_unchanged)
+        self._reading = _pool(url, READERS, reset=_unchanged, settings=PLANNED_ONCE)
         self._rolling = _pool(url, 1, command_timeout=None)
         self._roller = Roller(self._rolling)
         self._partitions = Partitions(self._reading)
@@ -152,7 +154,9 @@ class TimescaleStore(HistoryStore):
                 yield connection
 
 
-def _pool(url: str, size: int, *, command_timeout: float | None = COMMAND_S, **more: Any) -> asyncpg.Pool:
+def _pool(
+    url: str, size: int, *, command_timeout: float | None = COMMAND_S, settings: Mapping[str, str] = {}, **more: Any
+) -> asyncpg.Pool:
     """Connects when it is needed, so that a process may start before its database does."""
     return asyncpg.create_pool(
         url,
@@ -160,10 +164,14 @@ def _pool(url: str, size: int, *, command_timeout: float | None = COMMAND_S, **m
         max_size=size,
         timeout=CONNECT_S,
         command_timeout=command_timeout,
-        server_settings={"application_name": "voltgraph history"},
+        server_settings={"application_name": "voltgraph history", **settings},
         **more,
     )
 
 
 async def _with_staging(connection: asyncpg.Connection) -> None:
     await connection.execute(STAGING)
+
+
+async def _unchanged(_connection: asyncpg.Connection) -> None:
+    """Nobody sets anything on these connections: what asyncpg would set back costs as much as a question."""

@@ -47,6 +47,9 @@ where excluded.version >= reading.version and (reading.value, reading.text, read
 """
 
 # What a higher version is about to replace; and what came when a higher one was there already.
+# One corrects at a time, since each must see what the one before it has left. (Rows cannot be locked for that where
+# TimescaleDB has compressed them.)
+_CORRECTING = "select pg_advisory_xact_lock(hashtext('readings are corrected'))"
 _SUPERSEDE = """
 insert into reading_superseded (series, at, version, value, text, quality, source, recorded_at)
 select series, at, version, value, text, quality, source, recorded_at from reading
@@ -54,7 +57,6 @@ where exists (
     select from reading_staging staged
     where staged.series = reading.series and staged.at = reading.at and staged.version > reading.version
 )
-order by series, at for update
 on conflict do nothing
 """
 _SUPERSEDED = """
@@ -269,6 +271,7 @@ async def _merge(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
         await connection.copy_to_table("reading_staging", source=staged, columns=(*COLUMNS, POSITION), format="binary")
         closed_to = await connection.fetchval(_CLOSED_TO)
         if any(row.version > 1 for row in rows):
+            await connection.execute(_CORRECTING)
             await connection.execute(_SUPERSEDE)
         merged = await connection.execute(_MERGE)
         if int(merged.rpartition(" ")[2]) < len(rows):  # a row given twice, or one of a lower version

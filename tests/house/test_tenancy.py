@@ -115,7 +115,9 @@ async def test_functions_that_run_as_the_owner_have_a_fixed_search_path(workplac
         "credential_by_hash",
         "commands_unfinished",
         "ensure_reading_partition",
+        "make_reading_partition",
         "drop_reading_partitions",
+        "drop_reading_months",
         "ensure_station_log_partition",
         "drop_station_log_partitions",
     }
