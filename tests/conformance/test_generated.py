@@ -81,7 +81,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         imports { nodes { id } }
         sessionOrphans { nodes { id } }
         credentials(first: 1) { nodes { id name } }
-        points { nodes { address } pageInfo { endCursor } }
+        points { nodes { address unit } pageInfo { endCursor } }
     }""")
     rows = {name: page["nodes"] for name, page in found.items()}
     assert rows["credentials"][0]["name"] == "spare"
@@ -94,6 +94,10 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         "uids": among([row["uid"] for row in rows["tokens"]], "NOBODY"),
         "addresses": among([row["address"] for row in rows["points"]], "made/up", "/", "a" * 500),
         "measured": [*(row["address"] for row in rows["points"]), "made/up", rows["points"][0]["address"]],
+        "counted": [
+            *(row["address"] for row in rows["points"] if row["unit"] in {"W", "Wh"}),
+            "station/SIM-001/1/SoC@EV",
+        ],
         "cursors": among(cursors, "bm9uZQ"),
     }
 
