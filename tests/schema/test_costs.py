@@ -103,3 +103,12 @@ def test_what_clients_ask_to_know_the_schema_is_affordable() -> None:
     )
 
     assert cost(text) < Limits().cost
+
+
+def test_a_file_costs_by_its_size_and_the_largest_of_a_request_is_affordable() -> None:
+    text = "mutation M($input: ImportReadingsInput!) { importReadings(input: $input) { status } }"
+
+    assert cost(text, input={}) < 20
+    assert (
+        400 < cost(text, input={"content": "x" * 50_000}) < cost(text, input={"content": "x" * 900_000}) < Limits().cost
+    )
