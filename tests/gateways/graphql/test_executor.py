@@ -8,7 +8,7 @@ from graphql.execution import create_source_event_stream, map_source_to_response
 
 from gateways.graphql.executor import Executor
 from gateways.graphql.plans import Plan
-from tests.gateways.graphql.conftest import Caller, Query, Subscription, a_schema
+from tests.gateways.graphql.conftest import Caller, Query, Subscription, Tick, a_schema
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +72,46 @@ async def test_operations_of_one_socket_do_not_share_a_context() -> None:
     seen = await asyncio.gather(*(ticks(1, Executor, context) for _ in range(3)))
 
     assert len({one[0]["execution"] for one in seen}) == 3
+
+
+async def test_an_event_that_leaves_nothing_behind_leaves_its_executor_to_the_next() -> None:
+    begun = an_executor("subscription { ticks(count: 2) { number } }")
+
+    first = begun.for_event(Tick(number=1))
+    assert first is not begun
+    assert first.execute_operation(False).data == {"ticks": {"number": 1}}
+    second = first.for_event(Tick(number=2))
+
+    assert second is first
+    assert second.execute_operation(False).data == {"ticks": {"number": 2}}
+
+
+async def test_an_event_that_shows_its_context_to_a_resolver_keeps_its_executor_for_itself() -> None:
+    executor = an_executor("subscription { ticks(count: 3) { number execution } }")
+    seen = set()
+
+    for number in range(3):
+        executor = executor.for_event(Tick(number=number))
+        seen.add(executor.execute_operation(False).data["ticks"]["execution"])
+
+    assert len(seen) == 3
+
+
+async def test_an_event_that_fails_keeps_its_error_for_itself() -> None:
+    odd: Any = "no number"
+    failing = an_executor("subscription { ticks(count: 2) { number } }").for_event(Tick(number=odd))
+    [error] = failing.execute_operation(False).errors
+    assert error.path == ["ticks", "number"]
+
+    result = failing.for_event(Tick(number=2)).execute_operation(False)
+
+    assert (result.data, result.errors) == ({"ticks": {"number": 2}}, None)
+
+
+def an_executor(text: str) -> Executor:
+    executor = Executor.of(a_plan(text), context=Caller(None))
+    assert isinstance(executor, Executor)
+    return executor
 
 
 def a_plan(text: str) -> Plan:
