@@ -135,7 +135,7 @@ def _plain_rows(readings: Sequence[Reading], points: Sequence[Known | Unlearned]
 
 
 def _are_known(points: Sequence[Known | Unlearned]) -> TypeGuard[Sequence[Known]]:
-    return all(type(point) is Known for point in points)
+    return set(map(type, points)) <= {Known}
 
 
 def _row(reading: Reading, point: Known | Unlearned) -> Row | Unlearned | None:
