@@ -28,7 +28,8 @@ from domain.commands import (
 )
 from domain.credentials import SecretKey
 from domain.imports import ImportRules, ReadingsFiles
-from domain.points import HistoryStore, Latest, NoSpool, PointRules, Spool
+from domain.meters import MetersAdopt
+from domain.points import Adoption, HistoryStore, Latest, NoSpool, PointRules, Spool
 from domain.reactions import OBJECTIONS, has_reactions
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
@@ -178,6 +179,7 @@ class House:
                     Presence: presence,
                     Latest: latest,
                     HistoryStore: store,
+                    Adoption: MetersAdopt(),
                     ReadingsFiles: CsvFiles(),
                     ImportRules: ImportRules(
                         at_once=settings.imports_per_tenant, max_bytes=settings.import_max_mb * 1_000_000

@@ -1,5 +1,6 @@
 """Meters: what measures, where it stands, and how often it reads."""
 
+from domain.meters.adoption import MetersAdopt as MetersAdopt
 from domain.meters.models import Meter as Meter
 from domain.meters.models import MeterKind as MeterKind
 from domain.meters.queries import by_id as by_id

@@ -1,5 +1,6 @@
 """Points: one datum each, its latest value and its history."""
 
+from domain.points.adoption import Adoption as Adoption
 from domain.points.describing import create as create
 from domain.points.describing import update as update
 from domain.points.latest import Latest as Latest

@@ -8,6 +8,7 @@ from sqlalchemy import Text, any_, bindparam, func, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
+from domain.points.adoption import Adoption
 from domain.points.apart import apart
 from domain.points.fitting import fitted, of_first
 from domain.points.known import DIRECTORY, Known, Unlearned
@@ -109,7 +110,8 @@ async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None
     refused: dict[str, Unlearned] = {}
     if new:
         refused = await _refused(work, new, owner)
-        rows = [_new(work, missing[address], owner) for address in new if address not in refused]
+        owners = {} if owner is not None else await work.port(Adoption).owners(work, new)  # type: ignore[type-abstract]
+        rows = [_new(work, missing[address], owner or owners.get(address)) for address in new if address not in refused]
         if rows:
             await work.session.exec(insert(Point).on_conflict_do_nothing(), params=rows)
         points |= await _points(work, new)

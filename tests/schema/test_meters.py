@@ -156,6 +156,21 @@ async def test_a_meter_shows_what_stands_under_its_address_and_no_others(acme: T
     assert [point["address"] for point in shown] == ["meter/a_1/after", "meter/a_1/before"]
 
 
+async def test_what_is_recorded_under_a_meters_address_belongs_to_it(acme: Tester, rival: Tester) -> None:
+    await a_meter(rival, "theirs")
+    meter = await a_meter(acme)
+    for address in ("meter/main/import", "meter/main/L1/power", "meter/theirs/import", "meter/main", "main/import"):
+        await recorded(acme, address)
+
+    owned = f'{{ points(filter: {{owner: "{meter["id"]}"}}) {{ nodes {{ address ownerKind }} }} }}'
+    assert (await acme.gql(owned))["points"]["nodes"] == [
+        {"address": "meter/main/L1/power", "ownerKind": "METER"},
+        {"address": "meter/main/import", "ownerKind": "METER"},
+    ]
+    others = await acme.gql("{ points { nodes { address ownerId } } }")
+    assert sum(point["ownerId"] is None for point in others["points"]["nodes"]) == 3
+
+
 async def test_points_outlive_their_meter(acme: Tester) -> None:
     meter = await a_meter(acme)
     await acme.gql(SERIES, {"id": meter["id"], "input": {"name": "import"}})
