@@ -42,7 +42,9 @@ with evses as (
         status_at = excluded.status_at, error_code = excluded.error_code, error_info = excluded.error_info,
         vendor_error_code = excluded.vendor_error_code
 )
-update station set status = $3, status_at = $4, own_status = $5, own_status_at = $6, error_code = $7 where id = $1
+update station set status = $3, status_at = $4, own_status = $5, own_status_at = $6, error_code = $7
+where id = $1
+    and (status, status_at, own_status, own_status_at, error_code) is distinct from ($3, $4::timestamptz, $5, $6, $7)
 """
 
 

@@ -75,12 +75,15 @@ async def boot(work: Work, *, station_id: UUID, reason: str | None = None, **ide
     return station
 
 
+_CLOCK: Final = """
+update station set clock_skew_s = $2 where id = $1 and (clock_skew_s is null or abs(clock_skew_s - $2) >= $3)
+"""
+
+
 async def report_clock(work: Work, *, station_id: UUID, skew_s: float) -> None:
     """How far its clock is ahead of ours. Kept as it was where it is off by no more than a moment."""
     work.require(Permission.REPORT)
-    station = await work.get(Station, station_id)
-    if station.clock_skew_s is None or abs(station.clock_skew_s - skew_s) >= SKEW_NOTED_S:
-        station.clock_skew_s = skew_s
+    await (await work.connection()).execute(_CLOCK, station_id, skew_s, SKEW_NOTED_S)
 
 
 async def report_status(
