@@ -15,14 +15,19 @@ from domain.events import Event
 from domain.work import Work, Workplace
 
 Reaction = Callable[[Work, Any], Awaitable[None]]
+Condition = Callable[[Work, Any], Awaitable[bool]]
 Sweep = Callable[[Work], Awaitable[object]]
 Errand = Callable[[Workplace, Actor], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
+    """`only_if` is asked in the Work that tells of the event, for what mostly leads to nothing: it costs a look
+    instead of a job."""
+
     reaction: Reaction
-    delay: timedelta
+    delay: timedelta = timedelta()
+    only_if: Condition | None = None
 
 
 REACTIONS: dict[type[Event], list[Reaction | Later]] = {
@@ -32,8 +37,8 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     stations.StationDeleted: [commands.hang_up, station_log.forget],
     stations.StationRegistrationChanged: [commands.ask_to_boot],
     stations.StationBooted: [
-        Later(sessions.interrupt_unheard, timedelta(minutes=5)),
-        commands.wake,
+        Later(sessions.interrupt_unheard, timedelta(minutes=5), only_if=sessions.is_running_at),
+        Later(commands.wake, only_if=commands.is_waiting_for),
     ],
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],
@@ -68,14 +73,17 @@ def name_of(reaction: Reaction) -> str:
     return f"{reaction.__module__.split('.')[1]}.{reaction.__name__}"
 
 
-def has_reactions(event: type[Event]) -> bool:
-    """Whether anything follows from such an event; else it is told on the bus alone."""
-    return bool(REACTIONS.get(event))
+async def leads_on(work: Work, event: Event) -> bool:
+    """Whether anything follows from an event; else it is told on the bus alone."""
+    for later in reactions_to(type(event)):
+        if later.only_if is None or await later.only_if(work, event):
+            return True
+    return False
 
 
 def reactions_to(event: type[Event]) -> list[Later]:
     """What follows from an event, each with its delay."""
-    return [r if isinstance(r, Later) else Later(r, timedelta()) for r in REACTIONS.get(event, [])]
+    return [r if isinstance(r, Later) else Later(r) for r in REACTIONS.get(event, [])]
 
 
 def by_name(name: str) -> Reaction:

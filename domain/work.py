@@ -4,7 +4,7 @@
 transaction carries its tenant, which row-level security demands.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -133,6 +133,9 @@ class Work:
         return self.workplace.port(protocol)
 
 
+LeadsOn = Callable[[Work, Event], Awaitable[bool]]
+
+
 class Workplace:
     """Where work is opened: the database, the clock, and what the ports are wired to."""
 
@@ -142,14 +145,14 @@ class Workplace:
         *,
         ports: Mapping[type[Any], Any],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        has_reactions: Callable[[type[Event]], bool] = lambda _event: True,
+        leads_on: LeadsOn | None = None,
     ) -> None:
-        """`has_reactions` is the table's word (`domain.reactions`) on what goes into the outbox: from here it cannot
+        """`leads_on` is the table's word (`domain.reactions`) on what goes into the outbox: from here it cannot
         be asked, for it imports every slice. Without it everything does, which costs but loses nothing."""
         self.engine = engine
         self.clock = clock
         self._ports = ports
-        self._has_reactions = has_reactions
+        self._leads_on = leads_on
         self._untold = 0
 
     def port(self, protocol: type[Port]) -> Port:
@@ -180,7 +183,8 @@ class Workplace:
         await self._publish(work)
 
     async def _finish(self, work: Work) -> None:
-        followed = [envelope for envelope in work.emitted if self._has_reactions(type(envelope.event))]
+        leads_on = self._leads_on
+        followed = [each for each in work.emitted if leads_on is None or await leads_on(work, each.event)]
         if followed:
             await work.session.flush()
             await outbox.enqueue(await work.session.connection(), followed)

@@ -30,7 +30,7 @@ from domain.credentials import SecretKey
 from domain.imports import ImportRules, ReadingsFiles
 from domain.meters import MetersAdopt
 from domain.points import Adoption, HistoryStore, Latest, NoSpool, PointRules, Spool
-from domain.reactions import OBJECTIONS, has_reactions
+from domain.reactions import OBJECTIONS, leads_on
 from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
 from domain.station_log import Recorder, StationLogRules
 from domain.stations import Presence, StationRules, Vendors
@@ -173,7 +173,7 @@ class House:
             workplace = Workplace(
                 engine,
                 clock=clock,
-                has_reactions=has_reactions,
+                leads_on=leads_on,
                 ports={
                     Bus: bus,
                     Presence: presence,

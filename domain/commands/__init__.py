@@ -39,6 +39,7 @@ from domain.commands.queries import listed as listed
 from domain.commands.queries import matching_remote_start as matching_remote_start
 from domain.commands.queries import unfinished as unfinished
 from domain.commands.queueing import expire_overdue as expire_overdue
+from domain.commands.queueing import is_waiting_for as is_waiting_for
 from domain.commands.queueing import retake_lost as retake_lost
 from domain.commands.queueing import take as take
 from domain.commands.queueing import wake as wake

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_
@@ -123,6 +123,18 @@ async def retake_lost(work: Work) -> Sequence[Command]:
             command.next_attempt_at = None  # there is nothing to wait for
             lost.append(command)
     return lost
+
+
+_IS_WAITING: Final = """
+select exists (select from command where station_id = $1 and status = 'QUEUED' and expires_at is not null)
+"""
+
+
+async def is_waiting_for(work: Work, booted: StationBooted) -> bool:
+    """Whether there is an order that a boot may wake."""
+    work.require(Permission.REPORT)
+    connection = await work.connection()
+    return bool(await connection.fetchval(_IS_WAITING, booted.station_id))
 
 
 async def wake(work: Work, booted: StationBooted) -> None:

@@ -20,6 +20,7 @@ from domain.sessions.inferring import hear_all_sent as hear_all_sent
 from domain.sessions.inferring import interrupt_forgotten as interrupt_forgotten
 from domain.sessions.inferring import interrupt_unheard as interrupt_unheard
 from domain.sessions.inferring import interrupt_vacated as interrupt_vacated
+from domain.sessions.inferring import is_running_at as is_running_at
 from domain.sessions.inferring import lacks_messages as lacks_messages
 from domain.sessions.inferring import vacate as vacate
 from domain.sessions.metering import meter as meter

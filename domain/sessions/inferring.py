@@ -1,6 +1,7 @@
 """Charges that nobody has ended, and that are over all the same. Whatever is heard of one later takes it back."""
 
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from domain import stations
@@ -17,6 +18,18 @@ from domain.work import Work
 # A station that has just come back first sends what it kept while it was away.
 _TIME_TO_REPLAY = timedelta(hours=1)
 _AT_ONCE = 200
+
+
+_IS_RUNNING: Final = """
+select exists (select from session where station_id = $1 and stop_at is null and ended_at is null)
+"""
+
+
+async def is_running_at(work: Work, booted: StationBooted) -> bool:
+    """Whether a charge from before a boot goes on, as far as is known; one that is told of later was heard of since."""
+    work.require(Permission.REPORT)
+    connection = await work.connection()
+    return bool(await connection.fetchval(_IS_RUNNING, booted.station_id))
 
 
 async def interrupt_unheard(work: Work, booted: StationBooted) -> None:

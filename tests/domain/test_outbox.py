@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain import outbox, reactions
+from domain import commands, outbox, reactions
 from domain.bus import Message, Topic
+from domain.commands import CommandKind
 from domain.events import Envelope, Event
-from domain.stations import StationRegistered
+from domain.stations import StationBooted, StationRegistered
 from domain.work import Work, Workplace
+from tests.domain.sessions.charger import a_charger
 from tests.factories import a_station
 from tests.tester import Tester
 from voltgraph.relay import backlog
@@ -48,10 +50,14 @@ def seen(acme: Tester, monkeypatch: pytest.MonkeyPatch) -> Seen:
     return watcher
 
 
-async def jobs_of(tester: Tester) -> int:
+async def jobs_of(tester: Tester, event: type[Event] | None = None) -> int:
     async with tester.workplace.engine.connect() as connection:
-        query = text("select count(*) from pgqueuer where headers ->> 'tenant' = :tenant and status <> 'failed'")
-        return int(await connection.scalar(query, {"tenant": str(tester.tenant_id)}) or 0)
+        query = text(
+            "select count(*) from pgqueuer where headers ->> 'tenant' = :tenant and status <> 'failed' "
+            "and (cast(:type as text) is null or headers ->> 'type' = :type)"
+        )
+        wanted = {"tenant": str(tester.tenant_id), "type": event and event.__name__}
+        return int(await connection.scalar(query, wanted) or 0)
 
 
 async def test_an_event_runs_its_reactions_once(acme: Tester, seen: Seen) -> None:
@@ -89,6 +95,24 @@ async def test_an_event_that_nothing_follows_from_is_told_and_leaves_no_job(
         assert isinstance(news, Message)
         assert isinstance(Envelope.decode(news.payload).event, StationRegistered)
     assert await jobs_of(acme) == 0
+
+
+async def test_a_boot_leaves_a_job_where_a_charge_goes_on_or_an_order_waits(acme: Tester, rival: Tester) -> None:
+    quiet, ordered, charging = [await a_charger(acme, now=0) for _ in range(3)]
+    elsewhere = await a_charger(rival)
+    await elsewhere.start(0)
+    await charging.start(0)
+    async with acme.work() as work:
+        await commands.request(
+            work, station_id=ordered.station_id, kind=CommandKind.GET_CONFIGURATION, arguments={}, queue_for_s=3600
+        )
+
+    booted = []
+    for charger in (quiet, charging, ordered):
+        await charger.boot()
+        booted.append(await jobs_of(acme, StationBooted))
+
+    assert booted == [0, 1, 2]
 
 
 async def test_what_nobody_is_asked_about_leaves_a_job(acme: Tester) -> None:
