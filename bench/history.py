@@ -80,7 +80,7 @@ async def _asked(store: TimescaleStore, hand: asyncpg.Connection) -> list[Row]:
     filled_s, rolled_s = await _filled(store, hand, END - DAYS * DAY, END - DAYS_AT_FIRST * DAY)
     many = await _times(of_a_day, days=DAYS, series=1)
     ten = await _times(of_a_day, days=DAYS, series=len(SERIES))
-    year = await _times(of_a_year, days=DAYS, series=1, times=TIMES // 10)
+    year = await _times(of_a_year, days=DAYS, series=1, times=TIMES // 5)
     rows, added = _millions(DAYS), _millions(DAYS - DAYS_AT_FIRST)
     return [
         *_compared(f"24 hours at 15-minute means, {_millions(DAYS_AT_FIRST):.0f} million readings", few),
