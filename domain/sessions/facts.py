@@ -80,8 +80,9 @@ def learn_samples(session: Session, samples: Iterable[Sample]) -> None:
         session.sampled_at = max(sample.at, session.sampled_at or sample.at)
         if sample.register_wh is not None:
             _learn_register(session, sample, sample.register_wh)
-        if sample.power_w is not None and _is_newer(sample.at, sample.power_w, session.power_at, session.power_w):
-            session.power_w, session.power_at = sample.power_w, sample.at
+        power = sample.power_w
+        if power is not None and _is_newer(sample.at, power, session.power_at, session.power_last_w):
+            session.power_last_w, session.power_at = power, sample.at
         soc = sample.soc_percent
         if soc is not None and _is_newer(sample.at, soc, session.soc_at, session.soc_percent):
             session.soc_percent, session.soc_at = soc, sample.at

@@ -85,6 +85,7 @@ class Session(Record, table=True):
     meter_stop_rank: int = 0
     sampled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     power_w: float | None = None
+    power_last_w: float | None = None
     power_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)
     soc_percent: float | None = None
     soc_at: datetime | None = Field(default=None, sa_type=TIMESTAMP)

@@ -32,8 +32,7 @@ def conclude(session: Session) -> None:
     session.status = _status(session)
     session.ended_at = _end(session)
     session.inferred = session.status is SessionStatus.INTERRUPTED
-    if session.ended_at is not None:
-        session.power_w = None
+    session.power_w = session.power_last_w if session.ended_at is None else None
     if session.meter_stop_rank == 0:
         session.meter_stop_wh = None if session.ended_at is None else session.meter_last_wh
     session.missing_messages = missing(session.seqs_heard)

@@ -157,6 +157,11 @@ cards = st.lists(minutes, unique=True, max_size=2).map(
 )
 
 
+def test_power_that_was_told_of_a_charge_that_seemed_over_counts_when_it_goes_on() -> None:
+    facts: list[Fact] = [Silent(0), Metered(0, None, 7_000), State(ChargingState.CHARGING, 2)]
+    assert merged(facts)["power_w"] == 7_000
+
+
 @given(said, states, cards, st.data())
 def test_facts_in_any_order_and_any_number_of_times_come_to_the_same(
     said: list[Fact], states: tuple[Fact, ...], cards: list[Fact], data: st.DataObject
