@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import groupby
+from uuid import UUID
 
 import structlog
 
@@ -21,6 +21,7 @@ from domain.work import Work, Workplace
 log = structlog.get_logger()
 
 REPLAYED_AT_ONCE = 5_000
+OWNERS_AT_ONCE = 16
 REPLAY_PAUSE_S = 1.0
 
 
@@ -63,28 +64,40 @@ async def replay(workplace: Workplace) -> None:
 
 
 async def caught_up(workplace: Workplace) -> bool:
-    """Records what waits on disk in the order in which it came; False where the store is still away."""
+    """Records what waits on disk, of each owner in the order in which it came; False where the store is still away.
+
+    In large parts, for this must be faster than more comes: what comes meanwhile waits behind it.
+    """
     spool = workplace.port(Spool)  # type: ignore[type-abstract]
-    at_once = REPLAYED_AT_ONCE
-    while deliveries := await spool.oldest(at_once):
-        for _, group in groupby(deliveries, key=lambda one: (one.tenant_id, one.owner)):
-            same = list(group)
-            try:
-                await _replay(workplace, same)
-            except (Unavailable, TimedOut):
+    while deliveries := await spool.oldest(REPLAYED_AT_ONCE):
+        by_owner: dict[tuple[UUID, Owner | None], list[Delivery]] = {}
+        for delivery in deliveries:
+            by_owner.setdefault((delivery.tenant_id, delivery.owner), []).append(delivery)
+        groups = list(by_owner.values())
+        for start in range(0, len(groups), OWNERS_AT_ONCE):
+            part = groups[start : start + OWNERS_AT_ONCE]
+            if not all(await asyncio.gather(*(_replayed(workplace, of_one) for of_one in part))):
                 return False
-            except Exception as error:
-                if len(same) > 1:
-                    at_once = 1  # whichever of them it is, it takes no other with it
-                    break
-                log.exception("a spooled delivery is put aside", tenant=str(same[0].tenant_id))
-                await spool.refused(same[0], str(error) or type(error).__name__)
-            await spool.settled(len(same))
+        await spool.settled(len(deliveries))
+    return True
+
+
+async def _replayed(workplace: Workplace, same: Sequence[Delivery]) -> bool:
+    """Deliveries of one owner, as one; False where they must be tried again. Nothing is in the way for ever."""
+    try:
+        await _replay(workplace, same)
+    except (Unavailable, TimedOut):
+        return False
+    except Exception as error:
+        if len(same) > 1:  # whichever of them it is, it takes no other with it
+            return all([await _replayed(workplace, [delivery]) for delivery in same])
+        log.exception("a spooled delivery is put aside", tenant=str(same[0].tenant_id))
+        await workplace.port(Spool).refused(same[0], str(error) or type(error).__name__)  # type: ignore[type-abstract]
     return True
 
 
 async def _replay(workplace: Workplace, same: Sequence[Delivery]) -> None:
-    """Deliveries of one owner, as one; what only the point or the store has against a reading is put aside."""
+    """What only the point or the store has against a reading is put aside."""
     tenant_id, owner = same[0].tenant_id, same[0].owner
     readings = [reading for delivery in same for reading in delivery.readings]
     async with workplace.open_work(system(tenant_id, "spool")) as work:

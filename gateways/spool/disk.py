@@ -55,6 +55,7 @@ class DiskSpool(Spool):
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._appending = False
+        self._refusing = asyncio.Lock()
         self._stirred = asyncio.Event()
         self._lock: int | None = None
         self._handed_out: _Segment | None = None
@@ -127,8 +128,10 @@ class DiskSpool(Spool):
         REFUSED.inc(len(delivery.readings))
         line = orjson.dumps({"reason": reason, "delivery": pack(delivery)[HEAD_BYTES:].decode()}) + b"\n"
         path = self._home / REFUSED_FILE
-        if not path.exists() or path.stat().st_size + len(line) <= self._limit:
-            await asyncio.to_thread(_append, path, path.stat().st_size if path.exists() else 0, line)
+        async with self._refusing:
+            size = path.stat().st_size if path.exists() else 0
+            if size + len(line) <= self._limit:
+                await asyncio.to_thread(_append, path, size, line)
 
     async def stirred(self) -> None:
         while not any(segment.read < segment.size for segment in self._segments):
