@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         gc.collect()
         gc.freeze()  # what was imported and built stays: no collection need look at it again
-        gc.set_threshold(10_000)  # what lives when a collection comes is mostly on its way to somebody, and no garbage
+        gc.set_threshold(3_000)  # what lives when a collection comes is mostly on its way to somebody, and no garbage
         if self.started and self._when_ready is not None:
             self._when_ready()
 

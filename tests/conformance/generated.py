@@ -77,6 +77,8 @@ PLACES = {
     "patience": ("*.*.queueForS",),
     "addresses": ("*.*.address", "*.*.readings[*].address", "*.*.filter.prefix"),
     "virtual": ("Mutation.updateVirtualPoint.address", "Mutation.deleteVirtualPoint.address"),
+    "waiting": ("Mutation.releaseQuarantined.address",),
+    "unwanted": ("Mutation.dismissQuarantined.address",),
     "fresh": ("*.*.input.address",),
     "expressions": ("*.*.input.expression",),
     "measured": ("*.history.points[*]",),
@@ -117,6 +119,8 @@ KNOWN: dict[str, list[Any]] = {
     "ends": ["2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z", "soon"],
     "patience": [86_400, 60, 0, 604_801],
     "virtual": [*(f"made/{number}" for number in range(8)), "nowhere"],
+    "waiting": [*(f"waiting/{number}" for number in range(8)), "nowhere"],
+    "unwanted": [*(f"unwanted/{number}" for number in range(8)), "nowhere"],
     "fresh": [*(f"fresh/{number}" for number in range(20)), "made/0", "a" * 500],
     "expressions": [
         *("'meter/main/import' * 2", "max(0, 'meter/main/import' - 5)", "sum('station/*/1/*')", "avg('meter/**', 1)"),

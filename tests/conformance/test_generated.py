@@ -35,6 +35,9 @@ ORDERS = 3
 WAITING = """mutation ($id: ID!) {
   sendCommand(stationId: $id, command: {getConfiguration: {}}, queueForS: 3600) { id }
 }"""
+RECORD = """mutation ($readings: [ReadingInput!]!) {
+  recordReadings(readings: $readings) { recorded quarantined { index } }
+}"""
 every_field = pytest.mark.parametrize("label", FIELDS)
 
 
@@ -59,6 +62,10 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     make = "mutation ($input: CreateVirtualPointInput!) { createVirtualPoint(input: $input) { id } }"
     for number in range(8):
         owner.ask(make, input={"address": f"made/{number}", "expression": "2 * 'meter/main/import'"})
+    for number in range(8):
+        for address in (f"waiting/{number}", f"unwanted/{number}"):
+            first, second = ({"address": address, "at": f"2026-01-01T00:00:0{second}Z"} for second in range(2))
+            owner.ask(RECORD, readings=[{**first, "value": 1}, {**second, "text": "not a number"}])
     owner.ask('mutation { createCredential(input: {name: "spare", role: VIEWER}) { secret } }')
     owner.ask('mutation { setTokenGroup(input: {uid: "FLEET"}) { uid } }')
     owner.ask('mutation { importReadings(input: {name: "waits"}) { id } }')

@@ -445,8 +445,9 @@ async def test_a_reaction_that_keeps_failing_is_held_seen_and_can_be_put_back(
     assert (job.entrypoint, job.status) == (relays.REACTION, "failed")
     assert await held(acme) == (before + 1, before + 1)
     assert "not today, nor tomorrow" in caplog.text
+    tries = len(reaction.seen)
     await acme.relay()
-    assert len(reaction.seen) == 2
+    assert len(reaction.seen) == tries
 
     reaction.behave = None
     pgq = Path(sys.executable).with_name("pgq")
@@ -455,7 +456,7 @@ async def test_a_reaction_that_keeps_failing_is_held_seen_and_can_be_put_back(
     await asyncio.to_thread(requeue)
     await acme.relay()
 
-    assert len(reaction.seen) == 3
+    assert len(reaction.seen) == tries + 1
     assert await no_jobs(acme)
     assert await held(acme) == (before, before)
 
