@@ -1,6 +1,7 @@
 """The least that a server of stations can be: it reads messages by the standard's schemas, answers, keeps nothing."""
 
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateways.ocpp import frames
 from gateways.ocpp.frames import CallFrame, Version
@@ -41,7 +42,7 @@ def _answer(action: str, version: Version) -> dict[str, Any]:
 async def station(websocket: WebSocket) -> None:
     version = Version(websocket.scope["subprotocols"][0])
     await websocket.accept(version.value)
-    with SOCKETS.track_inprogress():
+    with SOCKETS.track_inprogress(), suppress(WebSocketDisconnect):
         async for text in websocket.iter_text():
             frame = frames.parse(text, version)
             if isinstance(frame, CallFrame):
