@@ -3,8 +3,8 @@
 An edge sends all its points at once, of just now: a batch is one owner's 500 points, 50 owners send at a time.
 Everything is on: indexes, upsert, latest values in Redis, news on the bus, which one listener hears all of. The two
 take turns. The COPY is asyncpg's, from tuples; and once more from bytes that were made before, which leaves to it
-nothing but PostgreSQL's part. Then all of it is rolled up by the minute at once, which a server does beside, some minutes
-later: the second row counts that time as well.
+nothing but PostgreSQL's part. Then all of it is rolled up at once, which a server does beside, some minutes later: the
+second row counts that time as well.
 """
 
 import asyncio
