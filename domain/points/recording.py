@@ -59,7 +59,12 @@ async def replay(workplace: Workplace) -> None:
     spool = workplace.port(Spool)  # type: ignore[type-abstract]
     while True:
         await spool.stirred()
-        if not await caught_up(workplace):
+        try:
+            done = await caught_up(workplace)
+        except Exception:  # a disk that cannot be read, say: it may be mended, and this must not have ended by then
+            log.exception("what waits on disk cannot be recorded")
+            done = False
+        if not done:
             await asyncio.sleep(REPLAY_PAUSE_S)
 
 

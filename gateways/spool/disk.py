@@ -200,6 +200,9 @@ class DiskSpool(Spool):
             sound = whole(memoryview(path.read_bytes()))
             if sound < path.stat().st_size:
                 log.warning("a spooled file ends in what is not whole", path=str(path), whole_bytes=sound)
+            if not sound:
+                path.unlink()
+                continue
             self._segments.append(_Segment(path.rename(self._folder / path.name), sound))
             self._bytes += sound
         (left / LOCK).unlink()

@@ -1,5 +1,6 @@
 """The history store goes away and comes back: what was acknowledged meanwhile waits on disk, in its order."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ class Moody(TimescaleStore):
         self._store = store
         self.there = True
         self.written: list[float | None] = []
+        self.wrote = asyncio.Condition()
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -44,8 +46,11 @@ class Moody(TimescaleStore):
             raise RuntimeError("nobody has thought of this")
         if not self.there:
             raise Unavailable("the history store is not reachable")
-        self.written.extend(row.value for row in rows)
-        return await self._store.write(rows)
+        refused = await self._store.write(rows)
+        async with self.wrote:
+            self.written.extend(row.value for row in rows)
+            self.wrote.notify_all()
+        return refused
 
     async def raw(self, *args: Any, **how: Any) -> Any:
         return await self._store.raw(*args, **how)
@@ -74,6 +79,11 @@ class Yard:
         async with self.workplace.open_work(self.actor, read_only=True) as work:
             point = await points.by_address(work, address)
             return (await points.latest_of(work, [point.id]))[point.id].value
+
+    async def stored(self, count: int) -> None:
+        """Waits until the store has had so many readings."""
+        async with asyncio.timeout(60), self.store.wrote:
+            await self.store.wrote.wait_for(lambda: len(self.store.written) >= count)
 
     async def caught_up(self) -> None:
         assert await points.caught_up(self.workplace)
@@ -163,6 +173,26 @@ async def test_while_the_store_stays_away_everything_waits_on(yard: Yard) -> Non
         assert not await points.caught_up(yard.workplace)
         assert yard.spool.behind
     await yard.caught_up()
+    assert await yard.values("a") == [1]
+
+
+async def test_a_disk_that_cannot_be_read_ends_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed, oldest = asyncio.Event(), yard.spool.oldest
+
+    async def unreadable(_readings: int) -> Any:
+        failed.set()
+        raise OSError("a sector is bad")
+
+    with yard.store.away():
+        await yard.record(Reading("a", NOON, 1))
+    monkeypatch.setattr(yard.spool, "oldest", unreadable)
+    replaying = asyncio.create_task(points.replay(yard.workplace))
+    await failed.wait()
+    monkeypatch.setattr(yard.spool, "oldest", oldest)
+    await yard.stored(1)
+    replaying.cancel()
+    await asyncio.gather(replaying, return_exceptions=True)
+
     assert await yard.values("a") == [1]
 
 

@@ -191,6 +191,17 @@ async def test_a_disk_that_does_not_write_is_said_and_may_recover(tmp_path: Path
         assert await emptied(kept) == [delivery(2)]
 
 
+async def test_a_file_of_which_nothing_is_whole_holds_up_nobody(tmp_path: Path) -> None:
+    async with spool(tmp_path) as kept:
+        await kept.keep(delivery(1))
+    cut_short(tmp_path, by=1)
+
+    async with spool(tmp_path) as kept:
+        assert not kept.behind
+        await kept.keep(delivery(2))
+        assert await emptied(kept) == [delivery(2)]
+
+
 @given(st.lists(st.integers(0, 20), max_size=6), st.integers(0, 2_000))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_part_of_a_file_is_there_its_whole_frames_are_read(sizes: list[int], cut: int) -> None:
