@@ -21,13 +21,15 @@ from prometheus_client import Counter, Gauge
 
 from domain.errors import Unavailable
 from domain.points import Delivery, Spool
-from gateways.spool.frames import HEAD_BYTES, pack, unpack, whole
+from gateways.spool.frames import HEAD_BYTES, Frame, frames, pack, unpack
 
 log = structlog.get_logger()
 
 BYTES = Gauge("voltgraph_spool_bytes", "Readings that wait on disk for the history store", multiprocess_mode="livesum")
 SPOOLED = Counter("voltgraph_spool_readings", "Readings that went to disk, since the history store was away")
 SETTLED = Counter("voltgraph_spool_readings_settled", "Readings that the history store has got from the disk")
+DAMAGED = Counter("voltgraph_spool_bytes_damaged", "Bytes on disk that belong to no whole frame, and were passed over")
+LOST = Counter("voltgraph_spool_readings_lost", "Refused readings for which the file of the refused had no room")
 REFUSED = Counter("voltgraph_spool_readings_refused", "Readings from the disk that cannot be recorded, put aside")
 
 SEGMENT_BYTES = 16 * 2**20
@@ -55,11 +57,10 @@ class DiskSpool(Spool):
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._appending = False
-        self._refusing = asyncio.Lock()
         self._stirred = asyncio.Event()
         self._lock: int | None = None
         self._handed_out: _Segment | None = None
-        self._ends: list[int] = []  # of the frames that `oldest` has handed out
+        self._frames: list[Frame] = []  # that `oldest` has handed out, by where they lie in their segment
         self._readings: list[int] = []  # in each of them
 
     @property
@@ -95,43 +96,58 @@ class DiskSpool(Spool):
         SPOOLED.inc(len(delivery.readings))
 
     async def oldest(self, readings: int) -> Sequence[Delivery]:
-        self._ends, self._readings = [], []
-        segment = next((one for one in self._segments if one.read < one.size), None)
-        if segment is None:
-            return ()
-        self._handed_out = segment
-        content = await asyncio.to_thread(_content, segment.path, segment.read, segment.size)
+        self._frames, self._readings = [], []
         deliveries: list[Delivery] = []
         count = 0
-        for delivery, end in unpack(memoryview(content)):
-            if deliveries and count + len(delivery.readings) > readings:
-                break
-            deliveries.append(delivery)
-            self._ends.append(segment.read + end)
-            self._readings.append(len(delivery.readings))
-            count += len(delivery.readings)
+        while not deliveries and (segment := next((one for one in self._segments if one.read < one.size), None)):
+            start, end = segment.read, segment.size
+            content = await asyncio.to_thread(_content, segment.path, start, end)
+            for delivery, frame in unpack(memoryview(content)):
+                if deliveries and count + len(delivery.readings) > readings:
+                    break
+                count += len(delivery.readings)
+                deliveries.append(delivery)
+                self._frames.append(Frame(start + frame.start, start + frame.end))
+                self._readings.append(len(delivery.readings))
+            self._handed_out = segment
+            if not deliveries:
+                self._pass(segment, to=end, damaged=end - start)
         return deliveries
 
     async def settled(self, deliveries: int) -> None:
         segment = self._handed_out
         if segment is None or not deliveries:
             return
-        end = self._ends[deliveries - 1]
-        self._changed(segment.read - end)
+        done, self._frames = self._frames[:deliveries], self._frames[deliveries:]
         SETTLED.inc(sum(self._readings[:deliveries]))
-        segment.read = end
         self._readings = self._readings[deliveries:]
-        self._ends = self._ends[deliveries:]
+        end = done[-1].end
+        self._pass(segment, to=end, damaged=end - segment.read - sum(end - start for start, end in done))
+
+    def _pass(self, segment: _Segment, *, to: int, damaged: int) -> None:
+        """All up to there is done with."""
+        if damaged:
+            _tell_damaged(segment.path, damaged)
+        self._changed(segment.read - to)
+        segment.read = to
         self._prune()
 
     async def refused(self, delivery: Delivery, reason: str) -> None:
         REFUSED.inc(len(delivery.readings))
         line = orjson.dumps({"reason": reason, "delivery": pack(delivery)[HEAD_BYTES:].decode()}) + b"\n"
+        if not await asyncio.to_thread(self._put_aside, line):
+            LOST.inc(len(delivery.readings))
+            log.error("no room to put readings aside", tenant=str(delivery.tenant_id), count=len(delivery.readings))
+
+    def _put_aside(self, line: bytes) -> bool:
+        """All processes share the file."""
         path = self._home / REFUSED_FILE
-        async with self._refusing:
+        with _locked(self._home / LOCK):
             size = path.stat().st_size if path.exists() else 0
-            if size + len(line) <= self._limit:
-                await asyncio.to_thread(_append, path, size, line)
+            if size + len(line) > self._limit:
+                return False
+            _append(path, size, line)
+        return True
 
     async def stirred(self) -> None:
         while not any(segment.read < segment.size for segment in self._segments):
@@ -197,14 +213,15 @@ class DiskSpool(Spool):
     def _take_over(self, left: Path) -> None:
         """Read again from its beginning, though some of it may be stored: written twice is written once."""
         for path in sorted(left.glob(f"*{SUFFIX}")):
-            sound = whole(memoryview(path.read_bytes()))
-            if sound < path.stat().st_size:
-                log.warning("a spooled file ends in what is not whole", path=str(path), whole_bytes=sound)
-            if not sound:
+            found = list(frames(memoryview(path.read_bytes())))
+            end = found[-1].end if found else 0  # what is damaged before that is told when it is passed
+            if end < path.stat().st_size:
+                _tell_damaged(path, path.stat().st_size - end)
+            if not end:
                 path.unlink()
                 continue
-            self._segments.append(_Segment(path.rename(self._folder / path.name), sound))
-            self._bytes += sound
+            self._segments.append(_Segment(path.rename(self._folder / path.name), end))
+            self._bytes += end
         (left / LOCK).unlink()
         left.rmdir()
 
@@ -217,6 +234,12 @@ class DiskSpool(Spool):
             if self._lock is not None:
                 os.close(self._lock)
         BYTES.set(0)
+
+
+def _tell_damaged(path: Path, size: int) -> None:
+    """Damaged, or cut short as what was written when a process died, and never acknowledged."""
+    DAMAGED.inc(size)
+    log.error("a part of a spooled file is not whole", path=str(path), bytes=size)
 
 
 def _content(path: Path, start: int, end: int) -> bytes:

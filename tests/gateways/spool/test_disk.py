@@ -1,6 +1,7 @@
 """Readings on disk: in order, whole, bounded, and there for the next process."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,12 +13,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from uuid_utils.compat import uuid7
 
 from domain.errors import Unavailable
 from domain.points import Delivery, Owner, OwnerKind, Quality, Reading, Source
 from gateways.spool import DiskSpool
-from gateways.spool.frames import pack, unpack, whole
+from gateways.spool.frames import frames, pack, unpack
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +42,13 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def cut_short(folder: Path, *, by: int) -> None:
+def the_file(folder: Path) -> Path:
     (file,) = folder.glob("*/*.spool")
+    return file
+
+
+def cut_short(folder: Path, *, by: int) -> None:
+    file = the_file(folder)
     os.truncate(file, file.stat().st_size - by)
 
 
@@ -206,10 +213,102 @@ async def test_a_file_of_which_nothing_is_whole_holds_up_nobody(tmp_path: Path) 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_part_of_a_file_is_there_its_whole_frames_are_read(sizes: list[int], cut: int) -> None:
     deliveries = [delivery(number, readings) for number, readings in enumerate(sizes)]
-    frames = [pack(one) for one in deliveries]
-    content = memoryview(b"".join(frames)[:cut])
+    packed = [pack(one) for one in deliveries]
+    content = memoryview(b"".join(packed)[:cut])
 
-    fitting = [n for n in range(len(frames) + 1) if sum(map(len, frames[:n])) <= cut][-1]
+    fitting = [n for n in range(len(packed) + 1) if sum(map(len, packed[:n])) <= cut][-1]
 
     assert [found for found, _ in unpack(content)] == deliveries[:fitting]
-    assert whole(content) == sum(map(len, frames[:fitting]))
+
+
+DAMAGES = st.tuples(
+    st.sampled_from(["over", "between", "out"]), st.integers(0, 1_500), st.binary(min_size=1, max_size=40)
+)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=6), st.lists(DAMAGES, max_size=4))
+def test_no_damage_to_a_file_takes_a_frame_that_it_does_not_touch(
+    sizes: list[int], damages: list[tuple[str, int, bytes]]
+) -> None:
+    packed = [pack(delivery(number, readings)) for number, readings in enumerate(sizes)]
+    file = [(frame, place) for frame, one in enumerate(packed) for place in range(len(one))]  # of each byte its origin
+    content = [byte for one in packed for byte in one]
+    for how, place, strange in damages:
+        at = place % (len(content) + 1)
+        gone = slice(at, at if how == "between" else at + len(strange))
+        content[gone] = b"" if how == "out" else strange
+        file[gone] = [] if how == "out" else [(-1, -1)] * len(strange)
+    starts = {file.index((frame, 0)): frame for frame in range(len(packed)) if (frame, 0) in file}
+    untouched = [
+        frame
+        for start, frame in sorted(starts.items())
+        if file[start : start + len(packed[frame])] == [(frame, place) for place in range(len(packed[frame]))]
+    ]
+
+    found = [one.tenant_id.int for one, _ in unpack(memoryview(bytes(content)))]
+
+    assert found == sorted(set(found))
+    assert set(found) >= set(untouched)
+
+
+async def test_what_is_damaged_in_the_middle_is_passed_over_and_told(tmp_path: Path) -> None:
+    async with spool(tmp_path) as kept:
+        for number in range(4):
+            await kept.keep(delivery(number))
+        file = the_file(tmp_path)
+        content = bytearray(file.read_bytes())
+        _, second, third, _ = frames(memoryview(bytes(content)))
+        content[second.start + 2] ^= 1  # its length is another one now
+        content[third.start + 20] ^= 1
+        file.write_bytes(content)
+        passed = counted("bytes_damaged")
+
+        assert await kept.oldest(1) == [delivery(0)]
+        await kept.settled(1)
+        assert await kept.oldest(10) == [delivery(3)]
+        assert await kept.oldest(10) == [delivery(3)]
+        assert counted("bytes_damaged") == passed
+        await kept.settled(1)
+        assert counted("bytes_damaged") == passed + third.end - second.start
+        assert not kept.behind
+
+
+async def test_of_a_file_that_is_damaged_the_next_process_takes_what_is_whole(tmp_path: Path) -> None:
+    async with spool(tmp_path) as kept:
+        for number in range(3):
+            await kept.keep(delivery(number))
+    file = the_file(tmp_path)
+    content = file.read_bytes()
+    file.write_bytes(content[:10] + content[11:])
+
+    async with spool(tmp_path) as kept:
+        assert await emptied(kept) == [delivery(1), delivery(2)]
+        assert not kept.behind
+
+
+async def test_a_file_that_is_damaged_altogether_is_in_nobodys_way(tmp_path: Path) -> None:
+    async with spool(tmp_path, segment=1) as kept:
+        await kept.keep(delivery(1))
+        file = the_file(tmp_path)
+        file.write_bytes(bytes(len(pack(delivery(1)))))
+        await kept.keep(delivery(2))
+
+        assert await emptied(kept) == [delivery(2)]
+        assert not kept.behind
+        assert kept.waiting_bytes == 0
+
+
+async def test_what_several_processes_put_aside_is_all_there_up_to_the_limit(tmp_path: Path) -> None:
+    async with spool(tmp_path) as one, spool(tmp_path) as other:
+        await asyncio.gather(*(each.refused(delivery(n), "no") for n in range(50) for each in (one, other)))
+    lines = (tmp_path / "refused.jsonl").read_text().splitlines()
+    assert len([json.loads(line)["delivery"] for line in lines]) == 100
+
+    lost = counted("readings_lost")
+    async with spool(tmp_path, limit=10) as full:
+        await full.refused(delivery(1, readings=3), "no")
+    assert counted("readings_lost") == lost + 3
+
+
+def counted(what: str) -> float:
+    return REGISTRY.get_sample_value(f"voltgraph_spool_{what}_total") or 0
