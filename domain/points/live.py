@@ -83,7 +83,10 @@ class _Owed:
 
 
 class Debt:
-    """What one process still has to show, per tenant and point; what comes meanwhile is shown together after that."""
+    """What one process still has to show, per tenant and point; what comes meanwhile is shown together after that.
+
+    No `Gathering`: of a point only the newest waits, and for a Redis that is away nobody does.
+    """
 
     def __init__(self) -> None:
         self._owed: dict[UUID, _Owed] = {}

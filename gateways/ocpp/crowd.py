@@ -3,14 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 from uuid import UUID
 
 from domain import stations
 from domain.actor import system
 from domain.errors import Unavailable
+from domain.gathering import Gathering
 from domain.work import Work, Workplace
-from gateways.ocpp.gathering import Gathering
 
 AT_ONCE = 500
 RETRY_DELAYS_S = (0.5, 2.0, 5.0)  # while the database is away: nobody says it twice
@@ -29,14 +30,14 @@ class Crowd:
     def __init__(self, workplace: Workplace, *, retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> None:
         self._workplace = workplace
         self._retry_delays_s = retry_delays_s
-        self._gathering = Gathering(self._tell_all, at_once=AT_ONCE)
+        self._of = cache(lambda tenant_id: Gathering(partial(self._tell_all, tenant_id), at_once=AT_ONCE))
 
     async def came(self, tenant_id: UUID, station_id: UUID, ocpp_version: str, *, peer: str = "") -> None:
         """Returns when it is committed; raises what kept it from being so."""
-        await self._gathering.ask(tenant_id, Change(station_id, ocpp_version, peer))
+        await self._of(tenant_id).ask(Change(station_id, ocpp_version, peer))
 
     async def went(self, tenant_id: UUID, station_id: UUID) -> None:
-        await self._gathering.ask(tenant_id, Change(station_id, None))
+        await self._of(tenant_id).ask(Change(station_id, None))
 
     async def _tell_all(self, tenant_id: UUID, crowd: Sequence[Change]) -> Sequence[None]:
         for delay_s in self._retry_delays_s:

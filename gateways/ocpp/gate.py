@@ -1,14 +1,15 @@
 """Who is let in: the address names tenant and station, the domain decides."""
 
 from collections.abc import Sequence
+from functools import cache, partial
 from uuid import UUID
 
 from domain.actor import Actor, Role, system, tenant_by_slug
 from domain.errors import NotFound, Unauthenticated
+from domain.gathering import Gathering
 from domain.stations import Knock, Recognized, Station, admit, recognize
 from domain.work import Workplace
 from gateways.ocpp.attempts import Attempts
-from gateways.ocpp.gathering import Gathering
 from gateways.ocpp.link import Admission
 
 AT_ONCE = 100
@@ -21,7 +22,7 @@ class HouseGate:
         self._workplace = workplace
         self._attempts = attempts
         self._tenants: dict[str, UUID] = {}  # a slug keeps its tenant, and only known ones are kept
-        self._door = Gathering(self._look, at_once=AT_ONCE)
+        self._door = cache(lambda tenant_id: Gathering(partial(self._look, tenant_id), at_once=AT_ONCE))
 
     async def admit(
         self, tenant_slug: str, identity: str, version: str, basic: tuple[str, bytes] | None, peer: str
@@ -47,7 +48,7 @@ class HouseGate:
         if basic is not None and basic[0] != identity:
             raise Unauthenticated("the user name must be the station's identity")
         password = None if basic is None else basic[1]
-        known = await self._door.ask(tenant_id, Knock(identity, password))
+        known = await self._door(tenant_id).ask(Knock(identity, password))
         if known is not None:
             return known
         actor = Actor(tenant_id=tenant_id, role=Role.STATION, name=identity)

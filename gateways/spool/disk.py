@@ -20,6 +20,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from domain.errors import Unavailable
+from domain.gathering import Gathering
 from domain.points import Delivery, Spool
 from gateways.spool.frames import HEAD_BYTES, Frame, frames, pack, unpack
 
@@ -54,8 +55,7 @@ class DiskSpool(Spool):
         self._limit, self._segment_bytes = limit_bytes, segment_bytes
         self._segments: deque[_Segment] = deque()
         self._bytes = 0
-        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._gathering = Gathering(self._write, at_once=segment_bytes, size=len)
         self._appending = False
         self._stirred = asyncio.Event()
         self._lock: int | None = None
@@ -65,7 +65,7 @@ class DiskSpool(Spool):
 
     @property
     def behind(self) -> bool:
-        return bool(self._segments or self._pending)
+        return self._bytes > 0
 
     @property
     def waiting_bytes(self) -> int:
@@ -79,8 +79,7 @@ class DiskSpool(Spool):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._writing is not None:
-            await self._writing
+        await self._gathering.drained()
         await asyncio.to_thread(self._close)
 
     async def keep(self, delivery: Delivery) -> None:
@@ -88,11 +87,7 @@ class DiskSpool(Spool):
         if self._bytes + len(frame) > self._limit:
             raise Unavailable("the history store is not reachable, and the disk's share for readings is used up")
         self._changed(len(frame))
-        kept = asyncio.get_running_loop().create_future()
-        self._pending.append((frame, kept))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_pending(), name="spool")
-        await kept
+        await self._gathering.ask(frame)
         SPOOLED.inc(len(delivery.readings))
 
     async def oldest(self, readings: int) -> Sequence[Delivery]:
@@ -154,29 +149,23 @@ class DiskSpool(Spool):
             self._stirred.clear()
             await self._stirred.wait()
 
-    async def _write_pending(self) -> None:
-        """All that came while the disk was busy shares one write."""
-        while self._pending:
-            pending, self._pending = self._pending, []
-            self._appending = True
-            frames = b"".join(frame for frame, _ in pending)
-            try:
-                segment = await self._segment_with_room()
-                await asyncio.to_thread(_append, segment.path, segment.size, frames)
-            except OSError as error:
-                log.error("readings not kept on disk", reason=str(error))
-                self._changed(-len(frames))
-                for _, kept in pending:
-                    if not kept.done():
-                        kept.set_exception(Unavailable("the history store is not reachable, nor is the disk"))
-            else:
-                segment.size += len(frames)
-                self._stirred.set()
-                for _, kept in pending:
-                    if not kept.done():
-                        kept.set_result(None)
+    async def _write(self, frames: Sequence[bytes]) -> Sequence[None]:
+        content = b"".join(frames)
+        self._appending = True
+        try:
+            segment = await self._segment_with_room()
+            await asyncio.to_thread(_append, segment.path, segment.size, content)
+        except OSError as error:
+            log.error("readings not kept on disk", reason=str(error))
+            self._changed(-len(content))
+            raise Unavailable("the history store is not reachable, nor is the disk") from error
+        else:
+            segment.size += len(content)
+            self._stirred.set()
+        finally:
             self._appending = False
             self._prune()
+        return [None] * len(frames)
 
     async def _segment_with_room(self) -> _Segment:
         if self._segments and self._segments[-1].size < self._segment_bytes:

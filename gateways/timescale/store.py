@@ -35,7 +35,7 @@ class TimescaleStore(HistoryStore):
         self._roller = Roller(self._rolling)
         self._partitions = Partitions(self._reading)
         self._writer = Writer(
-            self._writing, self._partitions, tasks=WRITERS, flush_rows=flush_rows, buffer_rows=buffer_rows
+            self._writing, self._partitions, turns=WRITERS, flush_rows=flush_rows, buffer_rows=buffer_rows
         )
         self._ahead: asyncio.Task[None] | None = None
 
@@ -55,7 +55,6 @@ class TimescaleStore(HistoryStore):
 
     async def start(self) -> None:
         await asyncio.gather(self._writing, self._reading, self._rolling)
-        self._writer.start()
         self._ahead = asyncio.create_task(self._partitions.keep_ahead(), name="history partitions")
 
     async def stop(self) -> None:

@@ -1,9 +1,7 @@
 """Group commit: whatever is handed over while a transaction is under way shares the next one."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date
 
 import asyncpg
@@ -11,6 +9,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from domain.errors import Unavailable
+from domain.gathering import Gathering
 from domain.points import Refused, Row, Source
 from gateways.timescale.encoding import COLUMNS, POSITION, encoded
 from gateways.timescale.faults import is_of_data, is_passing
@@ -80,26 +79,15 @@ select series, min(at), max(at) from reading_staging where at < $1 group by seri
 """
 
 
-@dataclass(eq=False, slots=True)
-class _Parcel:
-    """What one caller handed over, and its receipt."""
-
-    rows: Sequence[Row]
-    receipt: asyncio.Future[list[Refused]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
 class Writer:
     def __init__(
-        self, pool: asyncpg.Pool, partitions: Partitions, *, tasks: int, flush_rows: int, buffer_rows: int
+        self, pool: asyncpg.Pool, partitions: Partitions, *, turns: int, flush_rows: int, buffer_rows: int
     ) -> None:
         self._pool = pool
         self._partitions = partitions
         self._flush_rows = flush_rows
         self._buffer_rows = buffer_rows
-        self._task_count = tasks
-        self._tasks: list[asyncio.Task[None]] = []
-        self._waiting: deque[_Parcel] = deque()
-        self._stirred = asyncio.Event()
+        self._gathering = Gathering(self._deliver, at_once=flush_rows, size=len, turns=turns)
         self._admission = asyncio.Lock()  # fair: a large parcel is not overtaken for ever by small ones
         self._room = asyncio.Event()
         self._buffered = 0
@@ -110,39 +98,32 @@ class Writer:
     def buffered(self) -> int:
         return self._buffered
 
-    def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._work(), name="history writer") for _ in range(self._task_count)]
-
     async def stop(self) -> None:
         """Commits what was handed over."""
         self._stopping = True
-        self._stirred.set()
         self._room.set()
-        await asyncio.gather(*self._tasks)
+        await self._gathering.drained()
 
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
         """Waits for room, then for the commit. Raises `Unavailable`; then some rows may have been committed."""
         starts = range(0, len(rows), self._flush_rows)
-        parcels = [await self._admit(rows[start : start + self._flush_rows]) for start in starts]
-        answers = await asyncio.gather(*(parcel.receipt for parcel in parcels))
+        receipts = [await self._admit(rows[start : start + self._flush_rows]) for start in starts]
+        answers = await asyncio.gather(*receipts)
         return [
             Refused(start + position, reason)
             for start, refused in zip(starts, answers, strict=True)
             for position, reason in refused
         ]
 
-    async def _admit(self, rows: Sequence[Row]) -> _Parcel:
+    async def _admit(self, rows: Sequence[Row]) -> asyncio.Future[list[Refused]]:
         async with self._admission:
             while self._buffered and self._buffered + len(rows) > self._buffer_rows and not self._stopping:
                 self._room.clear()
                 await self._room.wait()
         if self._stopping:
             raise Unavailable("the history store is stopping")
-        parcel = _Parcel(rows)
-        self._waiting.append(parcel)
         self._count(len(rows))
-        self._stirred.set()
-        return parcel
+        return self._gathering.ask(rows)
 
     def _count(self, rows: int) -> None:
         self._buffered += rows
@@ -150,40 +131,18 @@ class Writer:
         if rows < 0:
             self._room.set()
 
-    async def _work(self) -> None:
-        while True:
-            while not self._waiting:
-                if self._stopping:
-                    return
-                self._stirred.clear()
-                await self._stirred.wait()
-            parcels = self._next_parcels()
-            await self._deliver(parcels)
-            self._count(-sum(len(parcel.rows) for parcel in parcels))
-
-    def _next_parcels(self) -> list[_Parcel]:
-        parcels = [self._waiting.popleft()]
-        count = len(parcels[0].rows)
-        while self._waiting and (count := count + len(self._waiting[0].rows)) <= self._flush_rows:
-            parcels.append(self._waiting.popleft())
-        return parcels
-
-    async def _deliver(self, parcels: list[_Parcel]) -> None:
-        rows = parcels[0].rows if len(parcels) == 1 else [row for parcel in parcels for row in parcel.rows]
+    async def _deliver(self, parcels: Sequence[Sequence[Row]]) -> list[list[Refused]]:
+        rows = parcels[0] if len(parcels) == 1 else [row for parcel in parcels for row in parcel]
         try:
             refused = await self._kept(rows)
-        except Unavailable as error:
-            for parcel in parcels:
-                if not parcel.receipt.done():
-                    parcel.receipt.set_exception(Unavailable(error.message))
-            return
-        start = 0
+        finally:
+            self._count(-len(rows))
+        answers, start = [], 0
         for parcel in parcels:
-            end = start + len(parcel.rows)
-            mine = [Refused(position - start, reason) for position, reason in refused if start <= position < end]
-            if not parcel.receipt.done():
-                parcel.receipt.set_result(mine)
+            end = start + len(parcel)
+            answers.append([Refused(position - start, why) for position, why in refused if start <= position < end])
             start = end
+        return answers
 
     async def _kept(self, rows: Sequence[Row]) -> list[Refused]:
         """Commits the rows; where some cannot be kept, halves down to those, so that they take no other with them."""

@@ -80,6 +80,15 @@ async def test_what_was_kept_comes_out_in_order_and_then_nothing_is_left(tmp_pat
     assert names(tmp_path) == ["lock"]
 
 
+async def test_what_is_on_its_way_to_the_disk_waits_already(tmp_path: Path) -> None:
+    async with spool(tmp_path) as kept:
+        keeping = asyncio.create_task(kept.keep(delivery(1)))
+        await asyncio.sleep(0)
+        while not keeping.done():
+            assert kept.behind  # or what comes now would overtake it
+            await asyncio.sleep(0)
+
+
 async def test_all_of_a_reading_is_kept(tmp_path: Path) -> None:
     owner = Owner(OwnerKind.STATION, uuid7())
     full = Delivery(
