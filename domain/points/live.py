@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from domain.bus import Bus
 from domain.errors import Unavailable
+from domain.outage import Outage
 from domain.points.latest import Latest
 from domain.points.news import Live, every_topic, messages, topic
 from domain.work import Work, Workplace
@@ -42,20 +43,16 @@ async def show(work: Work, readings: Sequence[Live]) -> None:
         await debt.show(work.workplace, work.tenant_id, readings[start : start + SHOWN_AT_ONCE])
 
 
-async def _shown(workplace: Workplace, tenant_id: UUID, readings: Sequence[Live]) -> bool:
+async def _show(workplace: Workplace, tenant_id: UUID, readings: Sequence[Live]) -> None:
     """News is told of what is now the latest, so that a late reading does not pass for the present."""
     latest = workplace.port(Latest)  # type: ignore[type-abstract]
-    try:
-        taken = await latest.put(tenant_id, [reading.latest for reading in readings])
-    except Unavailable:
-        return False
+    taken = await latest.put(tenant_id, [reading.latest for reading in readings])
     fresh = [reading for reading, is_latest in zip(readings, taken, strict=True) if is_latest]
     bus = workplace.port(Bus)  # type: ignore[type-abstract]
     try:
         await bus.publish(messages(tenant_id, await _awaited(bus, tenant_id, fresh)))
     except Unavailable as error:
         log.debug("readings not told", tenant=str(tenant_id), reason=error.message)  # listeners hear of the gap
-    return True
 
 
 async def _awaited(bus: Bus, tenant_id: UUID, readings: Sequence[Live]) -> Sequence[Live]:
@@ -91,7 +88,7 @@ class Debt:
     def __init__(self) -> None:
         self._owed: dict[UUID, _Owed] = {}
         self._count = 0
-        self._failing = 0
+        self._outage = Outage(lasting_s=0)
 
     async def show(self, workplace: Workplace, tenant_id: UUID, readings: Iterable[Live]) -> None:
         """Returns when they are shown, or owed to a Redis that is away."""
@@ -110,7 +107,7 @@ class Debt:
         for reading in readings:
             address, _, latest = reading
             other = newest.get(address)
-            if other is None and self._failing and self._count + len(newest) - before >= OWED_MAX:
+            if other is None and owed.failing and self._count + len(newest) - before >= OWED_MAX:
                 FORGOTTEN.inc()
             elif other is None or other.latest.at <= latest.at:
                 newest[address] = reading
@@ -126,36 +123,31 @@ class Debt:
                 showing = self._taken(owed)
                 tried, owed.tried = owed.tried, asyncio.Event()
                 try:
-                    shown = await _shown(workplace, tenant_id, list(showing.values()))
-                    self._turned(owed, tenant_id, failing=not shown)
-                    if not shown:
-                        newer = self._taken(owed)
-                        self._owe(owed, showing.values())
-                        self._owe(owed, newer.values())
+                    await _show(workplace, tenant_id, list(showing.values()))
+                except Unavailable as error:
+                    owed.failing = True
+                    if self._outage.failed():
+                        log.warning("latest values wait for Redis", reason=error.message)
+                    newer = self._taken(owed)
+                    self._owe(owed, showing.values())
+                    self._owe(owed, newer.values())
+                else:
+                    owed.failing = False
+                    if self._outage.worked():
+                        log.info("latest values are shown again")
                 finally:
                     tried.set()
-                if not shown:
+                if owed.failing:
                     await asyncio.sleep(PAUSE_S)
         finally:
             self._taken(owed)
             owed.tried.set()
-            self._failing -= owed.failing
             del self._owed[tenant_id]
 
     def _taken(self, owed: _Owed) -> dict[str, Live]:
         taken, owed.readings = owed.readings, {}
         self._counted(-len(taken))
         return taken
-
-    def _turned(self, owed: _Owed, tenant_id: UUID, *, failing: bool) -> None:
-        if failing == owed.failing:
-            return
-        owed.failing = failing
-        before, self._failing = self._failing, self._failing + (1 if failing else -1)
-        if not before:
-            log.warning("latest values wait for Redis", tenant=str(tenant_id))
-        elif not self._failing:
-            log.info("latest values are shown again")
 
 
 _debts: WeakKeyDictionary[Latest, Debt] = WeakKeyDictionary()

@@ -13,12 +13,15 @@ from itertools import islice
 from typing import Any, Self
 
 import orjson
+import structlog
 
 from domain.errors import Unavailable
+from domain.outage import Outage
 from gateways.ocpp.frames import MessageId
 from gateways.ocpp.memory import AnswerMemory, ProcessMemory, Remembered, StationKey, memorable
 from gateways.redis.line import Patience, Publisher
-from gateways.redis.outage import Outage
+
+log = structlog.get_logger()
 
 AT_ONCE = 500
 OWED_AT_MOST = 20_000
@@ -38,10 +41,7 @@ class RedisAnswers(AnswerMemory):
         self._owed: OrderedDict[str, _Owed] = OrderedDict()
         self._paying: asyncio.Task[None] | None = None
         self._away_until = 0.0
-        self._outage = Outage(
-            begun="answers are remembered by this process alone",
-            over="answers are remembered by all processes again",
-        )
+        self._outage = Outage()
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,11 +94,13 @@ class RedisAnswers(AnswerMemory):
 
     def _lost(self, error: Unavailable) -> None:
         self._away_until = time.monotonic() + AGAIN_S
-        self._outage.failed(error.message)
+        if self._outage.failed():
+            log.warning("answers are remembered by this process alone", reason=error.message)
 
     def _found(self) -> None:
         self._away_until = 0.0
-        self._outage.worked(owed=len(self._owed))
+        if self._outage.worked():
+            log.info("answers are remembered by all processes again", owed=len(self._owed))
 
 
 def _set(key: str, owed: _Owed) -> tuple[Any, ...]:

@@ -18,6 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from domain.outage import Outage
+
 log = structlog.get_logger()
 
 CALL, RESULT, ERROR = 2, 3, 4  # OCPP-J 4.2: message types
@@ -109,7 +111,7 @@ class Link:
         self._turn = asyncio.Lock()
         self._waiting: tuple[str, asyncio.Future[Payload]] | None = None
         self._failures = 0
-        self._in_trouble = False
+        self._outage = Outage(lasting_s=0)
         self._log = log.bind(station=identity)
 
     async def run(self, *, opened: Callable[[], None], lost: Callable[[], None]) -> None:
@@ -195,22 +197,18 @@ class Link:
                     open_timeout=OPEN_TIMEOUT_S,
                 )
             except (OSError, InvalidHandshake, TimeoutError) as error:
-                self._trouble(error)
+                if self._outage.failed():
+                    self._tell(error)
                 await asyncio.sleep(self._backoff_s())
                 continue
-            if self._in_trouble:
-                self._in_trouble = False
+            if self._outage.worked():
                 self._log.info("station.reconnected", url=self.url)
             self.traffic.connects += 1
             self._socket = socket
             self.online.set()
             return socket
 
-    def _trouble(self, error: Exception) -> None:
-        """One line when it begins; the next is written when it is over."""
-        if self._in_trouble:
-            return
-        self._in_trouble = True
+    def _tell(self, error: Exception) -> None:
         refused = isinstance(error, InvalidStatus)
         reason = f"HTTP {error.response.status_code}" if isinstance(error, InvalidStatus) else str(error)
         self.traffic.fail(f"connect: {reason}")

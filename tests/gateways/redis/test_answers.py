@@ -8,11 +8,9 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
-from structlog.testing import capture_logs
 
 from gateways.ocpp.memory import Remembered
 from gateways.redis import RedisAnswers
-from gateways.redis.outage import Outage
 from tests.gateways.redis.conftest import Valkey, until
 
 pytestmark = pytest.mark.anyio
@@ -129,20 +127,3 @@ async def test_a_lag_of_our_own_does_not_count_as_an_absence_of_redis(here: Redi
     await asyncio.sleep(0)
     time.sleep(1.0)  # noqa: ASYNC251 -- twice the patience, in which nobody reads what Redis answers
     assert await asking == SAID
-
-
-def test_only_an_outage_that_lasts_is_told_and_each_once() -> None:
-    seconds = iter(range(1_000))
-    outage = Outage(begun="away", over="back", lasting_s=5, clock=lambda: next(seconds))
-    with capture_logs() as told:
-        for _ in range(20):  # one look in two fails
-            outage.failed("slow")
-            outage.worked()
-        assert told == []
-        for _ in range(20):
-            outage.failed("gone")
-        outage.worked()
-        outage.failed("not yet back")
-        for _ in range(20):
-            outage.worked(owed=3)
-    assert [entry["event"] for entry in told] == ["away", "back"]
