@@ -1,7 +1,8 @@
 """Every cause and effect on one screen. The relay runs these: at least once each, in a Work of the event's tenant.
 
 A reaction is a use-case `(work, event)`. What it does in its Work happens once; what it does elsewhere it must be able
-to repeat. `Later` runs one after a while.
+to repeat. `Later` runs one after a while. `Apart` is one that opens the works that it needs, and may happen more than
+once: `(workplace, actor, event)`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from domain.events import Event
 from domain.work import Work, Workplace
 
 Reaction = Callable[[Work, Any], Awaitable[None]]
+Deed = Callable[[Workplace, Actor, Any], Awaitable[None]]
 Condition = Callable[[Work, Any], Awaitable[bool]]
 Sweep = Callable[[Work], Awaitable[object]]
 Errand = Callable[[Workplace, Actor], Awaitable[object]]
@@ -30,7 +32,14 @@ class Later:
     only_if: Condition | None = None
 
 
-REACTIONS: dict[type[Event], list[Reaction | Later]] = {
+@dataclass(frozen=True, slots=True)
+class Apart:
+    reaction: Deed
+    delay: timedelta = timedelta()
+    only_if: Condition | None = None
+
+
+REACTIONS: dict[type[Event], list[Reaction | Later | Apart]] = {
     stations.StationReportCompleted: [commands.tell_reported],
     commands.CommandChanged: [reservations.settle],
     # a station that lost power sends its stop after the boot: give it time before inferring one
@@ -42,6 +51,7 @@ REACTIONS: dict[type[Event], list[Reaction | Later]] = {
     ],
     # a stop may come after its connector was said to be free
     sessions.EvseVacated: [Later(sessions.interrupt_vacated, timedelta(minutes=5))],
+    sessions.SessionStopped: [Apart(sessions.come_to_rest)],
     stations.StationMoved: [local_lists.follow_station],
     tokens.TokenChanged: [local_lists.follow_tokens, sessions.clear_caches],
     tokens.TokenGroupChanged: [local_lists.follow_tokens],
@@ -69,7 +79,7 @@ OBJECTIONS: dict[commands.CommandKind, commands.Objection] = {
 }
 
 
-def name_of(reaction: Reaction) -> str:
+def name_of(reaction: Reaction | Deed) -> str:
     return f"{reaction.__module__.split('.')[1]}.{reaction.__name__}"
 
 
@@ -81,11 +91,11 @@ async def leads_on(work: Work, event: Event) -> bool:
     return False
 
 
-def reactions_to(event: type[Event]) -> list[Later]:
+def reactions_to(event: type[Event]) -> list[Later | Apart]:
     """What follows from an event, each with its delay."""
-    return [r if isinstance(r, Later) else Later(r) for r in REACTIONS.get(event, [])]
+    return [r if isinstance(r, Later | Apart) else Later(r) for r in REACTIONS.get(event, [])]
 
 
-def by_name(name: str) -> Reaction:
+def by_name(name: str) -> Later | Apart:
     """A reaction as its job names it; KeyError when a release has dropped it."""
-    return {name_of(later.reaction): later.reaction for event in REACTIONS for later in reactions_to(event)}[name]
+    return {name_of(following.reaction): following for event in REACTIONS for following in reactions_to(event)}[name]

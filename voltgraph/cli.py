@@ -184,6 +184,7 @@ def simulate_stations(
     prefix: Annotated[str, typer.Option(help="What their identities begin with.")] = "SIM-",
     busy: Annotated[float | None, typer.Option(min=0.01, max=1, help="Share of the time that they charge.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help=f"What goes wrong, as often as wanted: {_FAULTS}.")] = None,
+    registers: Annotated[Path | None, typer.Option(help="A file in which meters go on from run to run.")] = None,
     finish: Annotated[bool, typer.Option(help="End running charges before stopping.")] = False,
 ) -> None:
     """Charging stations that plug in, authorize, charge, meter and stop."""
@@ -210,6 +211,7 @@ def simulate_stations(
                 prefix=prefix,
                 busy_share=busy,
                 faults=faults,
+                registers=registers,
                 stop=stop,
                 finish=finish,
             )

@@ -53,7 +53,9 @@ class Fleet:
 
     def __init__(self, settings: Settings, count: int) -> None:
         url = f"ws://{settings.host}:{settings.port}/ocpp/{DEMO_TENANT}"
+        registers = str(settings.data_dir / "simulated.registers")
         self._arguments = ["simulate", "stations", "--url", url, "--count", str(count), "--token", DEMO_TOKEN]
+        self._arguments += ["--registers", registers]
         self._wanted = count > 0
         self._processes: list[subprocess.Popen[bytes]] = []
 

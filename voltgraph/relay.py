@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain import actor, outbox, points, station_log
 from domain.errors import Unavailable
 from domain.events import Envelope
-from domain.reactions import ERRANDS, SWEEPS, Errand, Sweep, by_name, name_of, reactions_to
+from domain.reactions import ERRANDS, SWEEPS, Apart, Errand, Sweep, by_name, name_of, reactions_to
 from domain.work import Work, Workplace
 from voltgraph.database import plain_url
 
@@ -204,14 +204,15 @@ class Relay:
 
     async def _react(self, job: Job) -> None:
         name, _, payload = (job.payload or b"").partition(_SLOT.encode())
-        reaction, envelope = by_name(name.decode()), Envelope.decode(payload)
-        async with (
-            self._reacting,
-            asyncio.timeout(_REACTION_S),
-            self.workplace.open_work(actor.system(envelope.tenant_id, "relay")) as work,
-        ):
-            if await _first_time(work, envelope, name.decode()):
-                await reaction(work, envelope.event)
+        following, envelope = by_name(name.decode()), Envelope.decode(payload)
+        whose = actor.system(envelope.tenant_id, "relay")
+        async with self._reacting, asyncio.timeout(_REACTION_S):
+            if isinstance(following, Apart):
+                await following.reaction(self.workplace, whose, envelope.event)
+                return
+            async with self.workplace.open_work(whose) as work:
+                if await _first_time(work, envelope, name.decode()):
+                    await following.reaction(work, envelope.event)
 
     # --- sweeps --------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ from domain.sessions.queries import orphans as orphans
 from domain.sessions.reporting import Reported as Reported
 from domain.sessions.reporting import Stage as Stage
 from domain.sessions.reporting import report as report
+from domain.sessions.resting import come_to_rest as come_to_rest
 from domain.sessions.roaming import NobodyElse as NobodyElse
 from domain.sessions.roaming import PatientAuthority as PatientAuthority
 from domain.sessions.roaming import RoamingAuthority as RoamingAuthority

@@ -1,5 +1,6 @@
 """Charging stations: who they are, whether they are there, what their plugs are doing."""
 
+from domain.stations.addresses import address_of as address_of
 from domain.stations.device_model import Attribute as Attribute
 from domain.stations.device_model import AttributeType as AttributeType
 from domain.stations.device_model import Characteristics as Characteristics

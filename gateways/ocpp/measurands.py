@@ -12,6 +12,7 @@ from typing import Final
 from domain import points
 from domain.points import Owner, OwnerKind, Quality, Reading
 from domain.sessions import Moment, Sample, Signed
+from domain.stations import address_of
 from domain.units import normalized
 from gateways.ocpp.deviations import Deviation
 from gateways.ocpp.link import Call
@@ -22,7 +23,6 @@ _SOC: Final = "SoC"
 _OUTLET: Final = "Outlet"
 _SIGNED: Final = "SignedData"
 _PERIODIC: Final = "Sample.Periodic"
-_UNPLACED: Final = "unknown"  # in an address, where a station does not say which EVSE it speaks of
 
 _MOMENTS: Final = {"Transaction.Begin": Moment.BEGIN, "Transaction.End": Moment.END}
 _TOTALS_AT: Final = (_OUTLET, "Cable", "Inlet", "Body")  # never the vehicle's own meter
@@ -164,7 +164,7 @@ def signed(meters: Iterable[Meter]) -> list[Signed]:
 
 def readings(meters: Iterable[Meter], *, identity: str, evse_number: int | None) -> Iterator[Reading]:
     """Every value as one of a point; those that are no numbers as text, signed ones under an address of their own."""
-    place = f"station/{identity}/{_UNPLACED if evse_number is None else evse_number}"
+    place = address_of(identity, evse_number)
     for meter in meters:
         for value in meter.values:
             address = f"{place}/{value.address}"

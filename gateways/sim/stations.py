@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Collection
+from pathlib import Path
 
 import structlog
 
@@ -12,6 +13,7 @@ from gateways.sim.charger import Charger, Dialect
 from gateways.sim.faults import Fault, named
 from gateways.sim.life import live
 from gateways.sim.outlet import Card
+from gateways.sim.registers import Registers
 from gateways.sim.report import Report, of_station
 from gateways.sim.settings import Settings
 from gateways.sim.v16 import V16
@@ -41,13 +43,14 @@ async def run_stations(
     meter_interval_s: float = 5.0,
     busy_share: float | None = None,
     faults: Collection[str] = (),
+    registers: Path | None = None,
     stop: asyncio.Event | None = None,
     finish: bool = False,
     finish_within_s: float = FINISH_S,
 ) -> Report:
     """Runs until `stop` is set. Then the sockets just go away, as those of a process that is ended; with `finish` all
     charges are stopped and told first. `busy_share` is how much of the time connectors charge; `faults` are names of
-    `Fault`, or `all`."""
+    `Fault`, or `all`; `registers` is a file in which meters go on from run to run."""
     if version is not None and version not in DIALECTS:
         raise ValueError(f"version {version}: one of {', '.join(DIALECTS)}")
     chargers = [
@@ -67,8 +70,12 @@ async def run_stations(
         )
         for index, number in enumerate(range(first, first + count))
     ]
+    kept = Registers(registers)
+    for charger in chargers:
+        kept.adopt(charger.identity, charger.outlets)
     spacing_s = min(BETWEEN_CONNECTIONS_S, ALL_CONNECTING_S / max(count, 1))
     runs = [asyncio.create_task(_run(charger, after_s=at * spacing_s)) for at, charger in enumerate(chargers)]
+    keeping = asyncio.create_task(kept.keep())
     try:
         await (stop or asyncio.Event()).wait()
         if finish:
@@ -77,6 +84,8 @@ async def run_stations(
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
     return Report(tuple(of_station(charger) for charger in chargers))
 
 

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from domain import outbox, reactions
 from domain.actor import Actor
 from domain.errors import Unavailable
-from domain.reactions import Later
+from domain.reactions import Apart, Later
 from domain.sessions import SessionStatus
 from domain.stations import StationRegistered
 from domain.work import Work, Workplace
@@ -194,7 +194,7 @@ async def test_what_is_for_later_runs_after_its_delay(
     acme: Tester, settings: Settings, reaction: Reaction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (react,) = reactions.REACTIONS[StationRegistered]
-    assert not isinstance(react, Later)
+    assert not isinstance(react, Later | Apart)
     delay = timedelta(seconds=2)
     monkeypatch.setitem(reactions.REACTIONS, StationRegistered, [Later(react, delay)])
     loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from http import HTTPStatus
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import structlog
@@ -126,6 +127,22 @@ async def test_the_same_seed_gives_the_same_cars_and_other_transaction_ids(csms:
     registers = [one["meterValue"][0]["sampledValue"][0]["value"] for one in starts]
     assert registers[0] == registers[1]
     assert starts[0]["transactionInfo"]["transactionId"] != starts[1]["transactionInfo"]["transactionId"]
+
+
+async def test_meters_go_on_from_run_to_run_in_the_file_that_is_named(
+    csms: Csms, simulate: Simulate, tmp_path: Path
+) -> None:
+    file, starts, stops = tmp_path / "registers", [], []
+    for seed in (1, 2):
+        csms.frames.clear()
+        async with simulate(seed=seed, registers=file, finish=True) as fleet:
+            await csms.until(lambda: csms.calls("MeterValues"))
+            await fleet.stopped()
+        starts.append(csms.calls("StartTransaction")[0]["meterStart"])
+        stops.append(csms.calls("StopTransaction")[-1]["meterStop"])
+
+    assert stops[0] > starts[0]
+    assert starts[1] == stops[0]
 
 
 async def test_an_unknown_version_is_refused_at_once() -> None:
