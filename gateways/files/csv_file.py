@@ -1,5 +1,6 @@
 """A CSV file of readings, long or wide, read as it comes: every row becomes readings, or an error with its line."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -14,6 +15,9 @@ from gateways.files.records import LINE_MAX, Records, Text, first_records
 
 HEAD_BYTES = 32_768  # which is looked at before anything is taken for anything
 HEADER_WITHIN = 20  # records: some programs write a title above it
+VERSION_DIGITS = 18
+
+_SEP = re.compile(r"sep=([^\"\r\n]?)[\r\n]*", re.IGNORECASE)
 
 _QUALITIES = {
     "": Quality.GOOD,
@@ -41,7 +45,8 @@ class CsvFile(ReadingsFile):
     def __init__(self, layout: Layout, zone: ZoneInfo) -> None:
         self._layout = layout
         self._zone = zone
-        self._head = b""
+        self._head = bytearray()
+        self._head_lines = 0
         self._text: Text | None = None
         self._rows: _Rows | None = None
 
@@ -53,7 +58,8 @@ class CsvFile(ReadingsFile):
         if self._text is not None:
             return self._read(part)
         self._head += part
-        is_enough = len(self._head) >= HEAD_BYTES and self._head.count(b"\n") > 1
+        self._head_lines += part.count(b"\n") + part.count(b"\r")
+        is_enough = len(self._head) >= HEAD_BYTES and self._head_lines > 2
         return self._begin() if is_enough or len(self._head) > LINE_MAX else Portion()
 
     def end(self) -> Portion:
@@ -66,7 +72,7 @@ class CsvFile(ReadingsFile):
         return portion
 
     def _begin(self, *, final: bool = False) -> Portion:
-        head, self._head = self._head, b""
+        head, self._head = bytes(self._head), bytearray()
         self._text = Text(head)
         lines = self._text.lines(head, final=final)
         if not any(line.strip() for line in lines):
@@ -86,25 +92,35 @@ def _begun(lines: Sequence[str], layout: Layout, zone: ZoneInfo) -> "tuple[_Rows
     delimiter = layout.delimiter
     while skipped < len(lines) and (lines[skipped].startswith("#") or not lines[skipped].strip()):
         skipped += 1
-    if skipped < len(lines) and lines[skipped].casefold().startswith("sep="):
-        delimiter = delimiter or lines[skipped].rstrip("\r\n")[4:5]
+    if skipped < len(lines) and (told := _SEP.fullmatch(lines[skipped])):
+        delimiter = delimiter or told[1]
         skipped += 1
     lines = lines[skipped:]
-    delimiter = delimiter or _delimiter(lines)
-    header, header_lines = _header(lines, delimiter, layout)
+    delimiter, header, header_lines = _headed(lines, (delimiter,) if delimiter else _delimiters(lines), layout)
     lines = lines[header_lines:]
     sample = [record for _, record in first_records(lines, delimiter) if isinstance(record, list)]
     return _Rows(header, layout, zone, delimiter, sample, first_line=1 + skipped + header_lines), lines
 
 
-def _delimiter(lines: Sequence[str]) -> str:
-    """The one that makes the most of the first lines; of those that make the same, not the comma of decimals."""
+def _headed(lines: Sequence[str], delimiters: Sequence[str], layout: Layout) -> tuple[str, Header, int]:
+    """By the first delimiter with which there is a header: a title may have more of another one."""
+    refused: Invalid | None = None
+    for delimiter in delimiters:
+        try:
+            return delimiter, *_header(lines, delimiter, layout)
+        except Invalid as error:
+            refused = refused or error
+    raise refused or Invalid("the file has no header")
+
+
+def _delimiters(lines: Sequence[str]) -> Sequence[str]:
+    """First the one that makes the most of the first lines; of those that make the same, last the comma of decimals."""
 
     def columns(delimiter: str) -> int:
         records = islice(first_records(lines[:HEADER_WITHIN], delimiter), HEADER_WITHIN)
         return max((len(record) for _, record in records if isinstance(record, list)), default=0)
 
-    return max((*DELIMITERS[1:], DELIMITERS[0]), key=columns)
+    return sorted((*DELIMITERS[1:], DELIMITERS[0]), key=columns, reverse=True)
 
 
 def _header(lines: Sequence[str], delimiter: str, layout: Layout) -> tuple[Header, int]:
@@ -144,6 +160,7 @@ class _Rows:
             zone, shows_day_first(_cells(sample, header.at[:1])) if day_first is None else day_first
         )
         values = [cell.position for cell in header.cells] or ([] if header.value is None else [header.value])
+        self._moments.look((" ".join(_cells([row], header.at)), self._address(row)) for row in sample)
         self._comma = layout.decimal_comma
         if self._comma is None:
             self._comma = has_decimal_comma(_cells(sample, values), delimiter)
@@ -177,7 +194,9 @@ class _Rows:
         header = self.header
         if len(record) < self._width:
             record += [""] * (self._width - len(record))
-        address = header.point or (self._prefix + record[header.address].strip() if header.address is not None else "")
+        address = self._address(record)
+        if not address:
+            raise ValueError("the address is missing")
         value = None if header.value is None else record[header.value].strip()
         text = None if header.text is None else record[header.text] or None
         quality = "" if header.quality is None else record[header.quality].strip().casefold()
@@ -198,6 +217,14 @@ class _Rows:
             Source.IMPORTED,
             _version(version),
         )
+
+    def _address(self, record: Sequence[str]) -> str:
+        """Empty where it is missing."""
+        index = self.header.address
+        if index is None:
+            return self.header.point or ""
+        address = record[index].strip() if index < len(record) else ""
+        return address and self._prefix + address
 
     def _take_wide(self, line: int, record: list[str], portion: Portion) -> None:
         """A cell that is empty is no reading; one that cannot be read is an error of its own."""
@@ -235,6 +262,6 @@ def _cells(records: Iterable[Sequence[str]], indices: Sequence[int]) -> list[str
 def _version(text: str) -> int:
     if not text:
         return 1
-    if not text.isdecimal():
+    if not (text.isdecimal() and len(text) <= VERSION_DIGITS):
         raise ValueError(f"{text[:80]!r} is no version: it is a number from 1")
     return int(text)

@@ -1,6 +1,7 @@
 """What the columns of a file mean: by what their header says, however that is spelt, or by what the caller says."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,9 @@ from typing import NamedTuple
 from domain.errors import Invalid
 from domain.imports import Column, Layout
 from domain.units import CONVERSIONS
+
+NAME_MAX = 300  # characters of a header; an address has fewer
+COLUMNS_MAX = 10_000
 
 
 class Meaning(StrEnum):
@@ -89,6 +93,11 @@ class Header:
 
 def understood(names: Sequence[str], layout: Layout) -> Header:
     """Raises `Invalid`, which says what is missing."""
+    if len(names) > COLUMNS_MAX:
+        raise Invalid(f"{len(names)} columns: there may be {COLUMNS_MAX}")
+    for name in names:
+        if len(name) > NAME_MAX or "\0" in name:
+            raise Invalid(f"{name[:80]!r} is no header of a column")
     return _Reading([name.strip() for name in names], layout).header()
 
 
@@ -97,6 +106,12 @@ class _Reading:
         self._names = names
         self._layout = layout
         self._bare = [plain(_without_unit(name)[0]) for name in names]
+        self._exact: defaultdict[str, list[int]] = defaultdict(list)
+        self._places: defaultdict[str, list[int]] = defaultdict(list)  # by a bare name, with its unit or without
+        for index, name in enumerate(names):
+            self._exact[name].append(index)
+            for spelt in {plain(name), self._bare[index]}:
+                self._places[spelt].append(index)
         self._said = {
             meaning: self._index(column, meaning)
             for meaning in _NAMES
@@ -165,14 +180,13 @@ class _Reading:
 
     def _index(self, column: str, meaning: str) -> int:
         """By its name, or its number from 1."""
-        wanted = [i for i, name in enumerate(self._names) if name == column.strip()] or [
-            i for i, name in enumerate(self._names) if plain(column) in (plain(name), self._bare[i])
-        ]
+        wanted = self._exact.get(column.strip()) or self._places.get(plain(column), [])
         if len(wanted) == 1:
             return wanted[0]
-        if not wanted and column.isdecimal() and 1 <= int(column) <= len(self._names):
+        if not wanted and column.isdecimal() and len(column) < 10 and 1 <= int(column) <= len(self._names):
             return int(column) - 1
-        raise Invalid(f"there are {len(wanted) or 'no'} columns {column!r}: {self._shown()}", field=f"layout.{meaning}")
+        count = len(wanted) or "no"
+        raise Invalid(f"there are {count} columns {column[:80]!r}: {self._shown()}", field=f"layout.{meaning}")
 
     def _cells(self, at: tuple[int, ...]) -> tuple[Cell, ...]:
         layout = self._layout
@@ -189,10 +203,9 @@ class _Reading:
             cells.append(Cell(index, layout.prefix + bare, unit or layout.default_unit))
         if not cells:
             raise self._missing("value", "holds the values")
-        addresses = [cell.address for cell in cells]
-        for address in addresses:
-            if addresses.count(address) > 1:
-                raise Invalid(f"there are {addresses.count(address)} columns {address!r}", field="layout")
+        for address, count in Counter(cell.address for cell in cells).most_common(1):
+            if count > 1:
+                raise Invalid(f"there are {count} columns {address!r}", field="layout")
         return tuple(cells)
 
     def _missing(self, field: str, what: str) -> Invalid:

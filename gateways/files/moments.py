@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = {10: 1_000_000, 13: 1_000, 16: 1, 19: 0}  # microseconds in one, by the digits that it has from 2001 on
+LENGTH_MAX = 64
+_DIGITS = {10: 6, 13: 3, 16: 0, 19: -3}  # of its part that is a microsecond, by those that it has from 2001 on
 _WRITTEN = re.compile(
     r"(?P<a>\d{1,4})(?P<sep>[-./])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})"
     r"(?:(?:\s*[T,]\s*|\s+)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
@@ -20,7 +22,8 @@ _HOUR = timedelta(hours=1)
 class Moments:
     """Text to a moment in UTC. `zone` is of times that do not tell theirs; `day_first` of 03/04/2026, where known.
 
-    Where the clock was put back, an hour comes twice: of one series, what does not go on in it is the second one.
+    Where the clock was put back, an hour comes twice: of one series, what does not go on in it is the other one. Which
+    one is first is told by whether the series go on in time or, with the newest row first, back.
     """
 
     def __init__(self, zone: ZoneInfo, day_first: bool | None) -> None:
@@ -29,6 +32,19 @@ class Moments:
         self._last: tuple[str, datetime] = ("", _EPOCH)
         self._offsets: dict[datetime, timedelta | None] = {}
         self._repeated: dict[str, tuple[datetime, int]] = {}
+        self._first_fold = 0
+
+    def look(self, rows: Iterable[tuple[str, str]]) -> None:
+        """At the beginning of a file, as times and series, for whether it goes back in time."""
+        last: dict[str, datetime] = {}
+        ahead = 0
+        for text, series in rows:
+            with suppress(ValueError, OverflowError):
+                told = self._told(text).replace(tzinfo=None)
+                before = last.get(series, told)
+                ahead += (told > before) - (told < before)
+                last[series] = told
+        self._first_fold = 1 if ahead < 0 else 0
 
     def at(self, text: str, series: str = "") -> datetime:
         """Raises `ValueError`, which says why."""
@@ -49,9 +65,15 @@ class Moments:
         return moment
 
     def _told(self, text: str) -> datetime:
-        if text.isdigit() and len(text) in _UNITS:
-            return _since_1970(text)
+        if len(text) > LENGTH_MAX:
+            raise ValueError(f"{text[:80]!r}… is no time")
+        if text[:10].isdigit():
+            count, _, part = text.partition(".")
+            if len(count) in _DIGITS and f"{count}{part}".isdecimal():
+                return _since_1970(count, part)
         try:
+            if len(text) in (12, 14) and text.isdecimal():
+                return datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
             return datetime.fromisoformat(text)
         except ValueError:
             found = _WRITTEN.fullmatch(text)
@@ -108,11 +130,11 @@ class Moments:
             raise ValueError(f"{text!r} was never shown by the clocks of {self._zone.key}, which were put forward")
         if first == second:
             return first
-        last, fold = self._repeated.get(series, (told - 2 * _HOUR, 0))
-        if abs(told - last) >= 2 * _HOUR:
-            fold = 0  # another year's
-        elif told <= last:
-            fold = 1
+        last, fold = self._repeated.get(series, (None, 0))
+        if last is None or abs(told - last) >= 2 * _HOUR:
+            fold = self._first_fold  # another year's
+        elif told >= last if self._first_fold else told <= last:
+            fold = 1 - self._first_fold
         self._repeated[series] = told, fold
         return second if fold else first
 
@@ -120,7 +142,7 @@ class Moments:
 def shows_day_first(texts: Iterable[str]) -> bool | None:
     """What the times at the beginning of a file tell of its order of day and month."""
     for text in texts:
-        found = _WRITTEN.fullmatch(text)
+        found = _WRITTEN.fullmatch(text[:LENGTH_MAX])
         if found and found["sep"] != "." and len(found["a"]) <= 2:
             shown = _shows_day_first(int(found["a"]), int(found["b"]))
             if shown is not None:
@@ -134,10 +156,9 @@ def _shows_day_first(first: int, second: int) -> bool | None:
     return False if second > 12 else None
 
 
-def _since_1970(text: str) -> datetime:
-    microseconds = _UNITS[len(text)]
-    count = int(text) * microseconds if microseconds else int(text) // 1_000
-    return _EPOCH + timedelta(microseconds=count)
+def _since_1970(count: str, part: str) -> datetime:
+    digits = _DIGITS[len(count)]
+    return _EPOCH + timedelta(microseconds=int(f"{count}{part:0<6}"[: len(count) + digits]))
 
 
 def _zone(text: str | None) -> timezone | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+LENGTH_MAX = 1_000  # more than a float has digits
 NOTHING = frozenset({"", "-", "--", "nan", "null", "none", "na", "n/a", "#n/a", "nil"})
 _BOOLEANS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0, "yes": 1.0, "no": 0.0}
 
@@ -18,6 +19,8 @@ _THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}", re.ASCII)  # 1,234: one of eit
 
 def number(text: str, *, comma: bool) -> float:
     """`text` without blanks around it. Raises `ValueError`, which says why."""
+    if len(text) > LENGTH_MAX:
+        raise ValueError(f"{text[:80]!r}… is no number")
     if not comma or not ("," in text or "." in text):
         try:
             if "_" not in text:
@@ -40,9 +43,9 @@ def number(text: str, *, comma: bool) -> float:
 
 def _why(text: str, comma: bool) -> str:
     if not comma and _WITH_COMMA.fullmatch(text):
-        return f"{text!r} is no number with a decimal point: say decimalComma if that is what its comma is"
+        return f"{text[:80]!r} is no number with a decimal point: say decimalComma if that is what its comma is"
     if comma and _WITH_POINT.fullmatch(text):
-        return f"{text!r} is no number with a decimal comma, which is what this file has"
+        return f"{text[:80]!r} is no number with a decimal comma, which is what this file has"
     return f"{text[:80]!r} is no number"
 
 
@@ -51,6 +54,8 @@ def has_decimal_comma(texts: Iterable[str], delimiter: str) -> bool:
     delimiter that is."""
     found = False
     for text in texts:
+        if len(text) > LENGTH_MAX:
+            continue
         if _WITH_POINT.fullmatch(text) and not _THOUSANDS.fullmatch(text):
             return False
         found = found or bool(_WITH_COMMA.fullmatch(text) and not (delimiter == "," and _THOUSANDS.fullmatch(text)))

@@ -11,12 +11,24 @@ from typing import Self
 from domain.errors import Invalid
 
 LINE_MAX = 1_000_000
-RECORD_LINES_MAX = 1_000  # a quotation mark that is not closed would swallow the rest of the file
+RECORD_LINES_MAX = 100  # a quotation mark that is not closed would swallow the rest of the file
+UNCLOSED_MAX = 1_000  # each has the lines after it read twice
 UNCLOSED = "a quotation mark is not closed"
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_BLANK = frozenset({"\n", "\r", "\r\n"})
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NO_TEXT = {
+    b"PK\x03\x04": "this is a workbook of a spreadsheet program, or packed: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "this is a workbook of a spreadsheet program: save it as CSV",
+    b"\x1f\x8b": "this is packed with gzip twice",
+}
 
 
 def _as_windows_has_it(error: UnicodeError) -> tuple[str, int]:
@@ -29,15 +41,16 @@ codecs.register_error("voltgraph.windows", _as_windows_has_it)
 
 
 class Text:
-    """Bytes to lines, each with its end: UTF-8 (in which what is none is taken for Windows-1252), or UTF-16 with a BOM.
+    """Bytes to lines, each with its end: UTF-8 (in which what is none is taken for Windows-1252), UTF-16 or UTF-32.
 
     Raises `Invalid` for what is no text.
     """
 
     def __init__(self, head: bytes) -> None:
-        if head.startswith(_WORKBOOKS):
-            raise Invalid("this is a workbook of a spreadsheet program: save it as CSV")
-        encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
+        for beginning, what in _NO_TEXT.items():
+            if head.startswith(beginning):
+                raise Invalid(what)
+        encoding = next((name for bom, name in _BOMS if head.startswith(bom)), None) or _without_mark(head)
         errors = "voltgraph.windows" if encoding.startswith("utf-8") else "replace"
         decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=False)  # cuts no \r\n in two
@@ -60,6 +73,16 @@ class Text:
         return lines
 
 
+def _without_mark(head: bytes) -> str:
+    """In UTF-16, every other byte of a header is NUL, or nearly."""
+    first, second = (head[start:1_000:2] for start in (0, 1))
+    if first.count(0) > 0.7 * len(first) and not second.count(0):
+        return "utf-16-be"
+    if second.count(0) > 0.7 * len(second) and not first.count(0):
+        return "utf-16-le"
+    return "utf-8"
+
+
 class Records:
     """Lines to records, each with the number of its first line; of a record that does not end, `UNCLOSED` instead.
 
@@ -73,6 +96,7 @@ class Records:
         self._waiting: deque[str] = deque()
         self._taken: list[str] = []
         self._is_starved = False
+        self._unclosed = 0
         self._reader = self._fresh()
 
     def _fresh(self) -> Iterator[list[str]]:
@@ -95,6 +119,10 @@ class Records:
     def read(self, lines: Iterable[str], *, final: bool = False) -> Iterator[tuple[int, list[str] | str]]:
         self._waiting.extend(lines)
         while self._waiting:
+            if self._waiting[0] in _BLANK:
+                self._waiting.popleft()
+                self.line += 1
+                continue
             self._taken.clear()
             self._is_starved = False
             record: list[str] | str
@@ -111,7 +139,10 @@ class Records:
             yield number, record
 
     def _given_up(self, why: str) -> str:
-        """Of the first line alone: those after it are read as if it were not there."""
+        """Of the first line alone: those after it are read as if it were not there. Not any number of times."""
+        self._unclosed += why == UNCLOSED
+        if self._unclosed > UNCLOSED_MAX:
+            raise Invalid(f"more than {UNCLOSED_MAX} quotation marks are not closed: this is no CSV")
         self._waiting.extendleft(reversed(self._taken[1:]))
         del self._taken[1:]
         self._reader = self._fresh()

@@ -3,18 +3,21 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.imports import Layout, PointColumn, Portion
 from domain.points import Quality, Reading, Source
 from gateways.files import CsvFiles
+from gateways.files.numbers import number
 
 BERLIN = "Europe/Berlin"
 
@@ -118,10 +121,22 @@ def test_what_spreadsheets_write() -> None:
     ]
 
 
-def test_utf_16_with_its_mark() -> None:
-    assert short(read("at,address,value\n2026-01-01,ä,1\n".encode("utf-16"), parts=3)) == [
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_wider_encodings_with_their_mark_or_without(encoding: str) -> None:
+    assert short(read("at,address,value\n2026-01-01,ä,1\n".encode(encoding), parts=3)) == [
         ("ä", "2026-01-01T00:00:00+00:00", 1.0)
     ]
+
+
+def test_a_title_may_have_more_of_another_delimiter() -> None:
+    found = read("Meters, depot, Berlin, 2026, checked\n\nZeit;Netz [kW];PV\n01.03.2026 12:00;1,5;2\n")
+
+    assert [(reading.address, reading.value) for reading in found.readings] == [("Netz", 1.5), ("PV", 2.0)]
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=\n", 'sep="\n', ""])
+def test_a_line_that_names_the_delimiter_is_none_of_the_file(first: str) -> None:
+    assert len(read(f"{first}at;point;value\n2026-01-01;a;1\n").readings) == 1
 
 
 def test_a_wide_file_has_a_column_per_point() -> None:
@@ -187,13 +202,20 @@ def test_titles_comments_and_blank_lines_are_passed_over_and_lines_counted_all_t
         ("1772366400000", "2026-03-01T12:00:00"),
         ("1772366400000000", "2026-03-01T12:00:00"),
         ("1772366400000000000", "2026-03-01T12:00:00"),
+        ("1772366400.5", "2026-03-01T12:00:00.500000"),
+        ("1772366400000.25", "2026-03-01T12:00:00.000250"),
+        ("202603011200", "2026-03-01T11:00:00"),
+        ("20260301120030", "2026-03-01T11:00:30"),
     ],
 )
 def test_times(written: str, meant: str) -> None:
     assert short(read(f"at,point,value\n{written},a,1\n", zone=BERLIN)) == [("a", f"{meant}+00:00", 1.0)]
 
 
-@pytest.mark.parametrize("written", ["", "noon", "2026-13-01", "03/04/2026", "1.2.3", "25:00", "99999", "0001-01-01"])
+@pytest.mark.parametrize(
+    "written",
+    ["", "noon", "2026-13-01", "03/04/2026", "1.2.3", "25:00", "99999", "0001-01-01", "²²²²²²²²²²", "1772366400.x"],
+)
 def test_what_is_no_time_is_told_by_its_line(written: str) -> None:
     assert problems(read(f"at,point,value\n{written},a,1\n2026-01-01,a,1\n", zone=BERLIN)) == [2]
 
@@ -216,6 +238,48 @@ def test_an_hour_that_comes_twice_is_two_hours_and_one_that_never_came_is_none()
             *("23:30", "00:00", "00:30", "01:00", "01:30", "02:00"),
         ]
     assert problems(found) == [14]
+
+
+CHANGES = {  # of the clock
+    "2026-10-25T01:00Z": BERLIN,
+    "2026-03-29T01:00Z": BERLIN,
+    "2026-11-01T06:00Z": "America/New_York",
+    "2026-04-04T15:00Z": "Australia/Lord_Howe",
+    "2011-12-30T10:00Z": "Pacific/Apia",
+}
+
+
+@given(
+    change=st.sampled_from(sorted(CHANGES)),
+    before=st.integers(61, 350),
+    minutes=st.sampled_from([1, 5, 15, 30]),
+    is_newest_first=st.booleans(),
+    is_wide=st.booleans(),
+)
+@settings(max_examples=50)
+def test_what_a_clock_on_the_wall_showed_is_read_as_the_time_that_it_was(
+    change: str, before: int, minutes: int, is_newest_first: bool, is_wide: bool
+) -> None:
+    zone, start = CHANGES[change], datetime.fromisoformat(change) - timedelta(minutes=before)
+    times = [start + timedelta(minutes=minutes * number) for number in range(420 // minutes)]
+    if is_newest_first:
+        times.reverse()
+    shown = [at.astimezone(ZoneInfo(zone)).strftime("%d.%m.%Y %H:%M") for at in times]
+    rows = [f"{text},1,2" if is_wide else f"{text},a,1\n{text},b,1" for text in shown]
+
+    found = read("\n".join(["at,a,b" if is_wide else "at,point,value", *rows]), zone=zone)
+
+    assert found.errors == []
+    for point in ("a", "b"):
+        assert [reading.at for reading in found.readings if reading.address == point] == times
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False), apart=st.sampled_from(["", " ", "'", "\u202f"]))
+def test_a_number_is_the_same_with_point_or_comma(value: float, apart: str) -> None:
+    written = f"{value:,f}".replace(",", apart)
+    for comma in (False, True):
+        text = written.replace(".", ",") if comma else written
+        assert number(text, comma=comma) == pytest.approx(float(f"{value:f}"), rel=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +311,59 @@ def test_a_quotation_mark_that_is_not_closed_costs_one_row() -> None:
     assert (short(last), problems(last)) == ([("b", "2026-01-01T00:00:00+00:00", 2.0)], [3])
 
 
+def test_a_row_without_an_address_is_an_error_whatever_is_put_before_addresses() -> None:
+    assert problems(read("at,point,value\n2026-01-01,,1\n2026-01-01, ,1\n2026-01-01,a,1\n", prefix="site/")) == [2, 3]
+
+
+ROW = "2026-03-01T12:00:00Z,a,1\n"
+HOSTILE = {
+    "columns": "at," + ",".join(f"c{number}" for number in range(60_000)) + "\n2026-01-01,1\n",
+    "blanks in a header": f"at,a{' ' * 100_000}b,value\n{ROW}",
+    "brackets in a header": f"at,{'[' * 100_000},value\n{ROW}",
+    "blanks in a time": f"at,point,value\n1.1.2026 12:00{' ' * 100_000}x,a,1\n",
+    "digits": f"at,point,value\n2026-01-01,a,{'9' * 130_000}\n2026-01-01,a,{'1,' * 60_000}\n",
+    "quotation marks": "at,point,value\n" + '",a"b,"\n' * 20_000,
+    "blank lines": "at,point,value\n" + "\n" * 2_000_000,
+    "returns": "at,point,value\r" + ROW.replace("\n", "\r") * 10_000,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_no_file_keeps_a_server_from_others(data: str) -> None:
+    """What took minutes was thousands of times slower than what is allowed here."""
+    whole = data.encode()
+    file = CsvFiles().opened(Layout(), ZoneInfo("UTC"))
+    started = process_time()
+
+    with suppress(Invalid):
+        for start in range(0, len(whole), 65_536):
+            file.read(whole[start : start + 65_536])
+        file.end()
+
+    assert process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "head", ["at,point,value\n2026-01-01,", "at,a\0b\n2026-01-01,", "at,point,value\n2026-01-01,a,"]
+)
+def test_what_is_said_of_an_error_can_be_kept(head: str) -> None:
+    """As JSON in a row, with a hundred others."""
+    try:
+        told = [error.message for error in read(f"{head}\0{'1' * 100_000},5\n", decimal_comma=False).errors]
+    except Invalid as error:
+        told = [error.message]
+
+    assert all(len(message) < 1_000 and "\0" not in message for message in told)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
         b"\n\n",
         b"PK\x03\x04workbook\n",
+        b"\x1f\x8bpacked\n",
+        b"at,\0,b\n1,2,3\n",
         b"a,b\n1,2\n",
         b"at,value\n2026-01-01,1\n",
         b"at,point\n2026-01-01,a\n",
@@ -260,7 +371,7 @@ def test_a_quotation_mark_that_is_not_closed_costs_one_row() -> None:
         b"at,a,A,a\n2026-01-01,1,2,3\n",
         b"at,point,value" + b"x" * 2_000_000,
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_what_is_no_file_of_readings_is_refused_as_a_whole(data: bytes) -> None:
     with pytest.raises(Invalid):
