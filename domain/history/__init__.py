@@ -1,9 +1,7 @@
 """History: what points were, as columns."""
 
-from domain.history.columns import Buckets as Buckets
 from domain.history.columns import Column as Column
 from domain.history.columns import Function as Function
-from domain.history.energies import Periods as Periods
 from domain.history.energy import Energy as Energy
 from domain.history.energy import EnergyColumn as EnergyColumn
 from domain.history.energy import EnergyPerPeriod as EnergyPerPeriod
@@ -14,10 +12,6 @@ from domain.history.exporting import Readings as Readings
 from domain.history.exporting import buckets as buckets
 from domain.history.exporting import readings as readings
 from domain.history.filling import Fill as Fill
-from domain.history.making import columns as columns
-from domain.history.making import energies as energies
-from domain.history.making import last_before as last_before
-from domain.history.making import tracks as tracks
 from domain.history.queries import History as History
 from domain.history.queries import Series as Series
 from domain.history.queries import history as history

@@ -20,7 +20,6 @@ from domain.work import Workplace
 
 log = structlog.get_logger()
 
-_HOUR_S = 3600
 _INSTANT = timedelta(microseconds=1)
 _WORST_LAST = list(Quality)  # GOOD, UNCERTAIN, BAD
 
@@ -108,7 +107,7 @@ async def _of_power(store: HistoryStore, asked: Sequence[Point], periods: Period
         worst=periods.worst,
         as_of=periods.as_of,
     )
-    return [Counted([None if one.mean is None else one.area / _HOUR_S for one in column], []) for column in found]
+    return [Counted([one.energy_wh for one in column], []) for column in found]
 
 
 async def _newest(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from domain.points import HOLD, Figure, Figures, HistoryStore, Quality, Sample
 
 _NOTHING = timedelta(0)
+_HOUR_S = 3600
 _FIGURES = [Figure.FIRST_AT, Figure.LAST, Figure.LAST_AT, Figure.AREA, Figure.COVERED]
 
 
@@ -25,6 +26,11 @@ class Stood(NamedTuple):
     def mean(self) -> float | None:
         """Weighted by time; a value that has not stood for any yet is its own mean."""
         return self.area / self.seconds if self.seconds else self.last
+
+    @property
+    def energy_wh(self) -> float | None:
+        """Of power in W."""
+        return None if self.mean is None else self.area / _HOUR_S
 
 
 async def stood(

@@ -1,0 +1,174 @@
+"""What virtual points were: their readings, made of those of their inputs.
+
+One has a reading whenever one of its inputs has one, which is what was shown live at that moment: the value of its
+expression, of which each input stands until its next reading, at most for `HOLD`.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from math import fsum, inf
+from typing import NamedTuple
+
+from domain.errors import LimitExceeded
+from domain.history.columns import Column, Function
+from domain.history.standing import Stood
+from domain.points import HOLD, HistoryStore, Quality, Row
+from domain.virtual_points import Composed, Composite
+
+READINGS_MAX = 500_000  # of inputs, read for one virtual point
+VALUES_MAX = 2_000_000  # of the columns of its inputs
+
+
+class Stretch(NamedTuple):
+    """For how long a value stood."""
+
+    start: datetime
+    end: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The readings of a virtual point, in the order of time; None where nothing comes out."""
+
+    timestamps: Sequence[datetime]
+    values: Column
+
+    def numbers(self) -> list[tuple[datetime, float]]:
+        return [(at, value) for at, value in zip(self.timestamps, self.values, strict=True) if value is not None]
+
+    def figures(self, function: Function, edges: Sequence[datetime]) -> Column:
+        """Of the numbers in each bucket; None where there are none, except that a COUNT is 0 there."""
+        figure = _FIGURES[function]
+        places = [bisect_left(self.timestamps, edge) for edge in edges]
+        buckets = ([value for value in self.values[start:end] if value is not None] for start, end in pairwise(places))
+        return [figure(values) if values or function is Function.COUNT else None for values in buckets]
+
+    def stood(self, edges: Sequence[datetime], now: datetime) -> list[Stood]:
+        """As `standing.stood`."""
+        areas: list[list[float]] = [[] for _ in edges[1:]]
+        covered = [0.0] * len(areas)
+        for stretch in self._stretches(min(edges[-1], now)):
+            first = max(bisect_right(edges, stretch.start) - 1, 0)
+            for bucket in range(first, len(areas)):
+                if edges[bucket] >= stretch.end:
+                    break
+                seconds = (min(stretch.end, edges[bucket + 1]) - max(stretch.start, edges[bucket])).total_seconds()
+                if seconds > 0:
+                    areas[bucket].append(stretch.value * seconds)
+                    covered[bucket] += seconds
+        last = self.figures(Function.LAST, edges)
+        return [Stood(_total(parts), seconds, one) for parts, seconds, one in zip(areas, covered, last, strict=True)]
+
+    def _stretches(self, until: datetime) -> list[Stretch]:
+        nexts = [*self.timestamps[1:], until]
+        return [
+            Stretch(at, end, value)
+            for at, after, value in zip(self.timestamps, nexts, self.values, strict=True)
+            if value is not None and (end := min(after, at + HOLD, until)) > at
+        ]
+
+
+def _total(values: Sequence[float]) -> float:
+    """Infinite where it is more than a number can be."""
+    try:
+        return fsum(values)
+    except (OverflowError, ValueError):
+        return inf
+
+
+_FIGURES: dict[Function, Callable[[list[float]], float]] = {
+    Function.MEAN: lambda values: _total(values) / len(values),
+    Function.MIN: min,
+    Function.MAX: max,
+    Function.FIRST: lambda values: values[0],
+    Function.LAST: lambda values: values[-1],
+    Function.SUM: _total,
+    Function.COUNT: len,
+}
+
+
+async def readings(
+    store: HistoryStore,
+    composite: Composite,
+    composed: Composed,
+    *,
+    start: datetime,
+    end: datetime,
+    worst: Quality,
+    as_of: datetime | None,
+) -> Made:
+    """One whenever an input was read in [start, end)."""
+    inputs = {
+        composed.measured[address].series: address for address in composite.inputs if address in composed.measured
+    }
+    read: dict[str, tuple[list[datetime], list[float | None]]] = {address: ([], []) for address in composite.inputs}
+    count = 0
+    if inputs:
+        async for rows in store.rows(sorted(inputs), start=start - HOLD, end=end, as_of=as_of):
+            count += len(rows)
+            if count > READINGS_MAX:
+                raise too_much(composite)
+            for row in rows:
+                timestamps, values = read[inputs[row.series]]
+                timestamps.append(row.at)
+                values.append(_counted(row, worst))
+    moments = sorted({at for timestamps, _ in read.values() for at in timestamps if at >= start})
+    if len(moments) * len(inputs) > VALUES_MAX:
+        raise too_much(composite)
+    standing = {address: _standing(*columns, moments) for address, columns in read.items()}
+    before = await there_before(store, composite, composed, at=start - HOLD, as_of=as_of)
+    since = {
+        address: bisect_left(moments, timestamps[0]) if timestamps else len(moments)
+        for address, (timestamps, _) in read.items()
+        if address not in before
+    }
+    return Made(moments, composite.values(standing, rows=len(moments), since=since))
+
+
+async def there_before(
+    store: HistoryStore, composite: Composite, composed: Composed, *, at: datetime, as_of: datetime | None
+) -> set[str]:
+    """Those of its inputs that count from the beginning, as they are named or were read before."""
+    matched = [address for address, named in composite.inputs.items() if not named and address in composed.measured]
+    series = [composed.measured[address].series for address in matched]
+    read = await store.last_before(series, at=at, worst=Quality.BAD, as_of=as_of) if series else []
+    found = {address for address, sample in zip(matched, read, strict=True) if sample is not None}
+    return found | {address for address, named in composite.inputs.items() if named}
+
+
+def first_rows(columns: Mapping[str, Column], before: Collection[str]) -> dict[str, int]:
+    """Of each input that was not there before, the first row in which there is anything of it."""
+    return {
+        address: next((row for row, value in enumerate(column) if value is not None), len(column))
+        for address, column in columns.items()
+        if address not in before
+    }
+
+
+def too_much(composite: Composite) -> LimitExceeded:
+    return LimitExceeded(
+        f"{composite.address} is made of more than can be read at once: ask for a shorter period, or for the mean of a "
+        "sum",
+        address=composite.address,
+    )
+
+
+def _counted(row: Row, worst: Quality) -> float | None:
+    """What is BAD counts for nothing, as it does live; it ends what stood before."""
+    sound = row.quality is Quality.GOOD or (row.quality is Quality.UNCERTAIN and worst is not Quality.GOOD)
+    return row.value if sound else None
+
+
+def _standing(timestamps: Sequence[datetime], values: Column, moments: Sequence[datetime]) -> Column:
+    """What an input showed at each moment."""
+    found: list[float | None] = []
+    last = -1
+    for at in moments:
+        while last + 1 < len(timestamps) and timestamps[last + 1] <= at:
+            last += 1
+        found.append(values[last] if last >= 0 and at - timestamps[last] < HOLD else None)
+    return found
