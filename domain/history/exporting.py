@@ -9,16 +9,21 @@ from typing import cast
 
 from domain import tenants
 from domain.actor import Actor, Permission
-from domain.errors import Invalid
+from domain.errors import LimitExceeded
 from domain.history import questions, resolutions
 from domain.history.columns import Function
+from domain.history.made import Made
+from domain.history.made import readings as made_readings
 from domain.history.queries import History, history
 from domain.points import HistoryStore, Point, Quality, Row
+from domain.virtual_points import Composed, Composite
 from domain.work import Workplace
 
 PAGE_ROWS = 20_000
 PAGE_VALUES = 50_000
+MADE_VALUES = 100_000  # of all inputs, that a page of a virtual point is made of
 _NEXT = timedelta(microseconds=1)
+_WINDOW, _SHORTEST, _LONGEST = timedelta(hours=6), timedelta(seconds=1), timedelta(days=36_500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +46,33 @@ async def readings(
 ) -> AsyncIterator[Readings]:
     """All readings in [from_, to), texts too, one point after the other. `quality` is the worst that counts (BAD).
 
+    A virtual point has one whenever one of its inputs has, as it was shown live; `quality` is that of its inputs.
     Whether it may be asked is known when this returns, before the first page.
     """
     async with workplace.open_work(actor, read_only=True) as work:
         work.require(Permission.VIEW)
         asked = await questions.asked(work, addresses)
-        for point in asked:
-            if point.expression is not None:
-                raise Invalid(f"{point.address} is made of others: ask for it in buckets", address=point.address)
+        composed = await questions.composed(work, asked)
         questions.check_period(from_, to)
         questions.known_until(as_of, work.now)
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
-    return _readings(store, asked, from_, to, quality or Quality.BAD, as_of)
+    return _readings(store, asked, composed, from_, to, quality or Quality.BAD, as_of)
 
 
 async def _readings(
     store: HistoryStore,
     asked: Sequence[Point],
+    composed: Composed,
     from_: datetime,
     to: datetime,
     worst: Quality,
     as_of: datetime | None,
 ) -> AsyncIterator[Readings]:
     for point in asked:
+        if point.address in composed.composites:
+            async for page in _made(store, point, composed, from_, to, worst, as_of):
+                yield page
+            continue
         start = from_
         while start < to:
             rows = await _page(store, point, start, to, worst, as_of)
@@ -72,6 +81,50 @@ async def _readings(
             if len(rows) < PAGE_ROWS:
                 break
             start = rows[-1].at + _NEXT
+
+
+async def _made(
+    store: HistoryStore,
+    point: Point,
+    composed: Composed,
+    start: datetime,
+    to: datetime,
+    worst: Quality,
+    as_of: datetime | None,
+) -> AsyncIterator[Readings]:
+    """Window by window, each as long as the ones before it allow; raises `LimitExceeded` where a second is too much."""
+    composite, window = composed.composites[point.address], _WINDOW
+    while start < to:
+        end = start + min(window, to - start)
+        try:
+            made = await made_readings(
+                store, composite, composed, start=start, end=end, worst=worst, as_of=as_of, with_quality=True
+            )
+        except LimitExceeded:
+            if window <= _SHORTEST:
+                raise
+            window /= 4
+            continue
+        if rows := _rows_made(point, made, worst):
+            yield Readings(point, rows)
+        start = end
+        window = _adapted(window, made, composite)
+
+
+def _rows_made(point: Point, made: Made, worst: Quality) -> list[Row]:
+    """What comes to nothing is BAD."""
+    rows = []
+    for at, value, is_sure in zip(made.timestamps, made.values, made.is_sure, strict=True):
+        quality = Quality.BAD if value is None else Quality.GOOD if is_sure else Quality.UNCERTAIN
+        if value is not None or worst is Quality.BAD:
+            rows.append(Row(point.series, at, value, None, quality))
+    return rows
+
+
+def _adapted(window: timedelta, made: Made, composite: Composite) -> timedelta:
+    rows = len(made.timestamps)
+    share = max(rows / PAGE_ROWS, rows * len(composite.inputs) / MADE_VALUES)
+    return min(max(window / min(max(share, 0.25), 4), _SHORTEST), _LONGEST)
 
 
 async def _page(
@@ -111,30 +164,38 @@ async def buckets(
         starts = resolutions.resolution(resolution).starts(from_, to, zone)
 
     async def pages() -> AsyncIterator[History]:
-        for start, end in _windows(from_, to, starts, size=max(1, PAGE_VALUES // len(addresses))):
-            yield await history(
-                workplace,
-                actor,
-                addresses=addresses,
-                from_=start,
-                to=end,
-                resolution=resolution,
-                timezone=timezone,
-                function=function,
-                quality=quality,
-                as_of=as_of,
-            )
+        waiting: list[list[datetime]] = []
+        for window in _windows(from_, to, starts, size=max(1, PAGE_VALUES // len(addresses))):
+            waiting.append(window)
+            while waiting:
+                edges = waiting.pop()
+                try:
+                    yield await history(
+                        workplace,
+                        actor,
+                        addresses=addresses,
+                        from_=edges[0],
+                        to=edges[-1],
+                        resolution=resolution,
+                        timezone=timezone,
+                        function=function,
+                        quality=quality,
+                        as_of=as_of,
+                    )
+                except LimitExceeded:  # of virtual points, which are made of many more
+                    if len(edges) == 2:
+                        raise
+                    middle = len(edges) // 2
+                    waiting += edges[middle:], edges[: middle + 1]
 
     return pages()
 
 
-def _windows(
-    from_: datetime, to: datetime, starts: Iterator[datetime], *, size: int
-) -> Iterator[tuple[datetime, datetime]]:
-    """Of `size` whole buckets each; the first and the last of all are cut to the period."""
+def _windows(from_: datetime, to: datetime, starts: Iterator[datetime], *, size: int) -> Iterator[list[datetime]]:
+    """The edges of `size` whole buckets each; the first and the last of all are cut to the period."""
     inner = (start for start in starts if from_ < start < to)
     begin = from_.astimezone(UTC)
     while len(window := list(islice(inner, size))) == size:
-        yield begin, window[-1]
+        yield [begin, *window]
         begin = window[-1]
-    yield begin, to.astimezone(UTC)
+    yield [begin, *window, to.astimezone(UTC)]

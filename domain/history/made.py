@@ -5,12 +5,13 @@ expression, of which each input stands until its next reading, at most for `HOLD
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from math import fsum, inf
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from domain.errors import LimitExceeded
 from domain.history.columns import Column, Function
@@ -32,10 +33,12 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The readings of a virtual point, in the order of time; None where nothing comes out."""
+    """The readings of a virtual point, in the order of time; None where nothing comes out. `is_sure`: where nothing was
+    missing or UNCERTAIN of what it is made of."""
 
     timestamps: Sequence[datetime]
     values: Column
+    is_sure: Sequence[bool] = ()
 
     def numbers(self) -> list[tuple[datetime, float]]:
         return [(at, value) for at, value in zip(self.timestamps, self.values, strict=True) if value is not None]
@@ -100,22 +103,29 @@ async def readings(
     end: datetime,
     worst: Quality,
     as_of: datetime | None,
+    with_quality: bool = False,
 ) -> Made:
     """One whenever an input was read in [start, end)."""
     inputs = {
         composed.measured[address].series: address for address in composite.inputs if address in composed.measured
     }
     read: dict[str, tuple[list[datetime], list[float | None]]] = {address: ([], []) for address in composite.inputs}
+    good: dict[str, list[float | None]] = {address: [] for address in composite.inputs}
     count = 0
     if inputs:
-        async for rows in store.rows(sorted(inputs), start=start - HOLD, end=end, as_of=as_of):
-            count += len(rows)
-            if count > READINGS_MAX:
-                raise too_much(composite)
-            for row in rows:
-                timestamps, values = read[inputs[row.series]]
-                timestamps.append(row.at)
-                values.append(_counted(row, worst))
+        asking = store.rows(sorted(inputs), start=start - HOLD, end=end, as_of=as_of)
+        async with aclosing(cast("AsyncGenerator[Sequence[Row], None]", asking)) as parts:
+            async for rows in parts:
+                count += len(rows)
+                if count > READINGS_MAX:
+                    raise too_much(composite)
+                for row in rows:
+                    address = inputs[row.series]
+                    timestamps, values = read[address]
+                    timestamps.append(row.at)
+                    values.append(counted := _counted(row, worst))
+                    if with_quality:
+                        good[address].append(None if counted is None else float(row.quality is Quality.GOOD))
     moments = sorted({at for timestamps, _ in read.values() for at in timestamps if at >= start})
     if len(moments) * len(inputs) > VALUES_MAX:
         raise too_much(composite)
@@ -126,7 +136,21 @@ async def readings(
         for address, (timestamps, _) in read.items()
         if address not in before
     }
-    return Made(moments, composite.values(standing, rows=len(moments), since=since))
+    made = composite.values(standing, rows=len(moments), since=since)
+    if not with_quality:
+        return Made(moments, made)
+    sure = {address: _standing(timestamps, good[address], moments) for address, (timestamps, _) in read.items()}
+    return Made(moments, made, _all_sure(sure, rows=len(moments), since=since))
+
+
+def _all_sure(sure: Mapping[str, Column], *, rows: int, since: Mapping[str, int]) -> list[bool]:
+    """Whether all inputs stood, and were GOOD; what a pattern matches only from its first reading on."""
+    found = [True] * rows
+    for address, column in sure.items():
+        for row in range(since.get(address, 0), rows):
+            if not column[row]:
+                found[row] = False
+    return found
 
 
 async def there_before(

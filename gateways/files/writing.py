@@ -69,9 +69,10 @@ def _readings_head(_page: Readings | None) -> bytes:
 
 
 def _readings_rows(page: Readings) -> Iterator[Sequence[Any]]:
-    address, unit = page.point.address, page.point.unit
+    """What is made of others came from nowhere."""
+    address, unit, is_made = page.point.address, page.point.unit, page.point.expression is not None
     for _, at, value, text, quality, source, version in page.rows:
-        yield address, _moment(at), value, text, quality.value, unit, source.value, version
+        yield address, _moment(at), value, text, quality.value, unit, None if is_made else source.value, version
 
 
 def _readings_objects(page: Readings) -> Iterator[dict[str, Any]]:
