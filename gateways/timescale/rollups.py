@@ -4,8 +4,10 @@ A part is what is known of some stretch of a series: a roll-up's row, or a singl
 make up larger parts, in the same way for the roller as for whoever asks.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 from domain.points import HOLD, Figure
@@ -80,27 +82,35 @@ def pieces(
     start: datetime, end: datetime, *, widths: Sequence[timedelta], rolled_to: datetime, dirty: Sequence[Span] = ()
 ) -> Iterator[Piece]:
     """[start, end) in few pieces: coarse inside, finer at the ends and around what is dirty, then raw."""
-    if start >= end:
-        return
-    if not widths:
-        yield Piece(RAW, start, end)
-        return
-    width, *finer = widths
-    inside = Span(ceiling(start, width), floor(min(end, rolled_to), width))
-    at = start
-    for clean in _without(inside, widened(dirty, width)):
-        yield from pieces(at, clean.start, widths=finer, rolled_to=rolled_to, dirty=dirty)
-        yield Piece(width, *clean)
-        at = clean.end
-    yield from pieces(at, end, widths=finer, rolled_to=rolled_to, dirty=dirty)
+    holes = {width: widened(dirty, width) for width in widths}
+
+    def within(start: datetime, end: datetime, widths: Sequence[timedelta]) -> Iterator[Piece]:
+        if start >= end:
+            return
+        if not widths:
+            yield Piece(RAW, start, end)
+            return
+        width, *finer = widths
+        inside = Span(ceiling(start, width), floor(min(end, rolled_to), width))
+        at = start
+        for clean in _without(inside, holes[width]):
+            yield from within(at, clean.start, finer)
+            yield Piece(width, *clean)
+            at = clean.end
+        yield from within(at, end, finer)
+
+    return within(start, end, widths)
 
 
 def _without(span: Span, holes: Sequence[Span]) -> Iterator[Span]:
+    """Holes are in the order of time."""
     at = span.start
-    for hole in holes:
-        if at < min(hole.start, span.end):
-            yield Span(at, min(hole.start, span.end))
-        at = max(at, hole.end)
+    for hole in holes[bisect_right(holes, at, key=attrgetter("end")) :]:
+        if hole.start >= span.end:
+            break
+        if at < hole.start:
+            yield Span(at, hole.start)
+        at = hole.end
     if at < span.end:
         yield Span(at, span.end)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import asyncpg
 
 from domain.points import Figure, Figures, HistoryStore, Quality, Refused, Row, Sample, Track
-from gateways.timescale import forgetting, queries
+from gateways.timescale import figures, forgetting, queries
 from gateways.timescale.faults import translated
 from gateways.timescale.partitions import Partitions
 from gateways.timescale.roller import Rolled, Roller, rolled
@@ -107,7 +107,7 @@ class TimescaleStore(HistoryStore):
         as_of: datetime | None = None,
     ) -> list[Figures]:
         async with self._asking() as connection:
-            return await queries.figures(connection, series, edges=edges, wanted=wanted, worst=worst, as_of=as_of)
+            return await figures.figures(connection, series, edges=edges, wanted=wanted, worst=worst, as_of=as_of)
 
     async def last_before(
         self,

@@ -280,8 +280,9 @@ async def test_what_was_known_at_a_moment_can_be_asked_for(store: HistoryStore, 
     assert found == {Figure.MEAN: [1]}
 
 
+@pytest.mark.parametrize("as_of", [None, LATE])
 async def test_the_last_number_before_a_moment_is_found_however_old_it_is(
-    store: HistoryStore, series: Iterator[int]
+    store: HistoryStore, series: Iterator[int], as_of: datetime | None
 ) -> None:
     one, silent = next(series), next(series)
     await store.write(
@@ -293,8 +294,10 @@ async def test_the_last_number_before_a_moment_is_found_however_old_it_is(
         ]
     )
 
-    assert await store.last_before([silent, one], at=NOON + 900 * 24 * HOUR) == [None, Sample(NOON, 1)]
-    assert await store.last_before([one], at=NOON) == [None]
+    later = NOON + 900 * 24 * HOUR
+    assert await store.last_before([silent, one], at=later, as_of=as_of) == [None, Sample(NOON, 1)]
+    assert await store.last_before([one, silent], at=later + SECOND, as_of=as_of) == [Sample(later, 2), None]
+    assert await store.last_before([one], at=NOON, as_of=as_of) == [None]
 
 
 async def test_every_reading_comes_out_as_it_went_in(store: HistoryStore, series: Iterator[int]) -> None:

@@ -79,6 +79,31 @@ def test_what_is_young_or_out_of_date_is_read_finer_and_in_the_end_raw() -> None
     ]
 
 
+seconds_of_a_week = st.one_of(st.integers(0, 7 * 86_400), st.integers(0, 7 * 24).map(lambda hour: hour * 3_600))
+
+
+@given(
+    ends=st.tuples(seconds_of_a_week, seconds_of_a_week).map(sorted),
+    late=st.lists(st.tuples(seconds_of_a_week, st.integers(1, 100_000)), max_size=8),
+    rolled_s=seconds_of_a_week,
+)
+def test_pieces_follow_each_other_and_none_but_readings_is_young_or_out_of_date(
+    ends: list[int], late: list[tuple[int, int]], rolled_s: int
+) -> None:
+    start, end, rolled_to = (MIDNIGHT + second * SECOND for second in (*ends, rolled_s))
+    dirty = [Span(MIDNIGHT + first * SECOND, MIDNIGHT + (first + length) * SECOND) for first, length in late]
+
+    found = list(pieces(start, end, widths=WIDTHS, rolled_to=rolled_to, dirty=dirty))
+
+    assert [piece.start for piece in found] + [end] == [start] + [piece.end for piece in found]
+    for width, begins, ends_at in found:
+        if width:
+            assert not (begins - MIDNIGHT) % width
+            assert not (ends_at - MIDNIGHT) % width
+            assert ends_at <= rolled_to
+            assert not any(span.start < ends_at and begins < span.end for span in dirty)
+
+
 # --- the same answers ------------------------------------------------------------------------------------------------
 
 
