@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -35,7 +36,13 @@ async def receive(workplace: Workplace, actor: Actor, *, import_id: UUID, parts:
     Raises `Conflict` where the import waits for no file or is cancelled meanwhile, `LimitExceeded` where too many run;
     whatever else ends it, such as `parts` or being cancelled, leaves it INTERRUPTED and is raised.
     """
-    run = await _begun(workplace, actor, import_id)
+    beginning = asyncio.create_task(_begun(workplace, actor, import_id), name="import begins")
+    try:
+        run = await asyncio.shield(beginning)
+    except asyncio.CancelledError as error:  # it may have begun all the same
+        with suppress(Exception):
+            await (await beginning).ended(ImportStatus.INTERRUPTED, _why(error))
+        raise
     consuming = asyncio.create_task(run.consume(parts), name="import")
     try:
         try:
@@ -50,12 +57,16 @@ async def receive(workplace: Workplace, actor: Actor, *, import_id: UUID, parts:
     except Conflict:
         raise  # somebody else has ended it
     except asyncio.CancelledError as error:
-        await run.ended(ImportStatus.INTERRUPTED, str(error) or "the upload was cut off")
+        await run.ended(ImportStatus.INTERRUPTED, _why(error))
         raise
     except Exception as error:
         await run.ended(ImportStatus.INTERRUPTED, getattr(error, "message", "") or "something went wrong")
         raise
     return await run.ended(ImportStatus.COMPLETED)
+
+
+def _why(cut: asyncio.CancelledError) -> str:
+    return str(cut) or "the upload was cut off"
 
 
 async def _begun(workplace: Workplace, actor: Actor, import_id: UUID) -> "Run":

@@ -14,6 +14,7 @@ from domain.errors import Conflict, Forbidden, LimitExceeded, NotFound, Unavaila
 from domain.imports import Import, ImportRules, ImportStatus, Layout
 from domain.page import PageRequest
 from domain.points import Quality, Source
+from domain.work import Work
 from tests.tester import Tester
 
 pytestmark = pytest.mark.anyio
@@ -180,6 +181,26 @@ async def test_a_task_that_is_cancelled_leaves_the_import_interrupted(acme: Test
         ImportStatus.INTERRUPTED,
         "the server restarts",
     )
+
+
+async def test_a_task_that_is_cancelled_as_its_import_begins_leaves_it_interrupted_too(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, is_committed, goes_on = await begun(acme), asyncio.Event(), asyncio.Event()
+
+    async def held(_work: Work) -> None:
+        is_committed.set()
+        await goes_on.wait()
+
+    monkeypatch.setattr(acme.workplace, "_publish", held)
+    receiving = asyncio.ensure_future(receive(acme, one, FILE))
+    await is_committed.wait()
+    receiving.cancel("the server restarts")
+    goes_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await receiving
+    assert (await now(acme, one)).status is ImportStatus.INTERRUPTED
 
 
 async def test_only_so_many_run_at_once(acme: Tester, rival: Tester, monkeypatch: pytest.MonkeyPatch) -> None:
