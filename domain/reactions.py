@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain import commands, imports, local_lists, reservations, sessions, station_log, stations, tokens
+from domain import commands, imports, local_lists, points, reservations, sessions, station_log, stations, tokens
 from domain.actor import Actor
 from domain.events import Event
 from domain.work import Work, Workplace
@@ -66,6 +66,7 @@ SWEEPS: list[Sweep] = [
     sessions.interrupt_forgotten,
     reservations.expire,
     imports.look_after,
+    points.bound_quarantine,
 ]
 
 # What waits for equipment, done for every tenant now and then: these open the works that they need.

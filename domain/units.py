@@ -26,6 +26,9 @@ class Conversion(NamedTuple):
         """Rounded to the 15 digits that a double keeps of a decimal: 1.005 kWh is 1005 Wh, not 1004.9999999999999."""
         return float(f"{value * self.times / self.over + self.plus:.15g}")
 
+    def undo(self, value: float) -> float:
+        return float(f"{(value - self.plus) * self.over / self.times:.15g}")
+
 
 _PREFIXES = {"G": (1e9, 1), "M": (1e6, 1), "k": (1e3, 1), "d": (1, 10), "m": (1, 1e3), "u": (1, 1e6), "µ": (1, 1e6)}
 _PREFIXED = {
@@ -58,6 +61,9 @@ CONVERSIONS: dict[str, Conversion] = {
 }
 
 
+_ALIKE = {("J", "Wh"): Conversion("Wh", over=3600), ("Wh", "J"): Conversion("J", 3600)}  # of one dimension
+
+
 def base_unit(unit: str) -> str:
     """The unit that values given in `unit` are kept in."""
     conversion = CONVERSIONS.get(unit)
@@ -68,3 +74,15 @@ def normalized(value: float, unit: str) -> tuple[float, str]:
     """The same quantity in its base unit."""
     conversion = CONVERSIONS.get(unit)
     return (value, unit) if conversion is None else (conversion.apply(value), conversion.base)
+
+
+def converted(value: float, unit: str, wanted: str) -> float | None:
+    """The same quantity in another unit; None where that is one of something else, or neither is known."""
+    value, base = normalized(value, unit)
+    target = CONVERSIONS.get(wanted, Conversion(wanted))
+    if base != target.base:
+        alike = _ALIKE.get((base, target.base))
+        if alike is None:
+            return None
+        value = alike.apply(value)
+    return value if target.base == wanted else target.undo(value)

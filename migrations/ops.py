@@ -74,6 +74,20 @@ def security_definer(signature: str, returns: str, body: str, *, language: str =
     op.execute(f'grant execute on function {name} to "{app_role()}"')
 
 
+def for_each_tenant(statement: str) -> None:
+    """Rows are changed one tenant after the other: row-level security binds the owner too."""
+    script(
+        f"""
+        do $body$ declare one uuid; begin
+            for one in select tenant_ids() loop
+                perform set_config('app.tenant_id', one::text, true);
+                {statement};
+            end loop;
+        end $body$
+        """
+    )
+
+
 def script(sql: str) -> None:
     """Several statements at once, which prepared statements cannot hold: on asyncpg itself, in the same transaction."""
     connection: Any = op.get_bind().connection.dbapi_connection

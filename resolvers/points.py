@@ -165,9 +165,13 @@ async def quarantined(
         return await points.quarantined(work, PageRequest(first, after), address=address)
 
 
-async def release_quarantined(info: Info, address: str, value_type: ValueType | None = None) -> points.Recorded:
+async def release_quarantined(
+    info: Info, address: str, value_type: ValueType | None = None, unit: str | None = None
+) -> points.Recorded:
     context = info.context
-    return await points.release_quarantined(context.workplace, context.caller, address=address, value_type=value_type)
+    return await points.release_quarantined(
+        context.workplace, context.caller, address=address, value_type=value_type, unit=unit
+    )
 
 
 async def dismiss_quarantined(info: Info, address: str) -> int:

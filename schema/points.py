@@ -80,13 +80,13 @@ class Recorded:
     recorded: int = attribute("How many are committed.")
     errors: list[RecordError] = attribute("One for each that is not kept.")
     quarantined: list[RecordError] = attribute(
-        "One for each that is not of its point's type: kept in `quarantinedReadings`."
+        "One for each that is not of its point's type or unit: kept in `quarantinedReadings`."
     )
 
 
 @view(points.QuarantinedReading)
 class QuarantinedReading:
-    """A reading that is not of its point's type, as it came."""
+    """A reading that is not of its point's type or unit, as it came."""
 
     id: strawberry.ID = attribute("Ours.")
     address: str = attribute("Of the point.")
@@ -106,7 +106,9 @@ class PointQuery:
     points: Connection[Point] | None = answer(door.listed, "Points, by what is wanted of them.")
     point: Point | None = answer(door.by_address, "One point by its address.")
     quarantined_readings: Connection[QuarantinedReading] | None = answer(
-        door.quarantined, "Readings that are not of their points' types, the last received first."
+        door.quarantined,
+        "Readings that are not of their points' types or units, the last received first. They wait for so many "
+        "days and in such a number as the server is set, then the oldest are dropped.",
     )
     real_time_metrics: list[Metric] | None = answer(
         door.of_station, "What a station has measured last, by address.", size=limits.METRICS
@@ -123,8 +125,9 @@ class PointMutation:
     )
     release_quarantined: Recorded | None = answer(
         door.release_quarantined,
-        "Let in the readings that wait at a point, which becomes one of that type (null: it stays what it is). At most "
-        "10,000 at a time, the oldest first; what does not fit even so goes on waiting.",
+        "Let in the readings that wait at a point, which becomes one of that type (null: it stays what it is). "
+        "`unit` is what those are in that name one, whatever they said. At most 10,000 at a time, the oldest first; "
+        "what does not fit even so goes on waiting.",
         cost=limits.RELEASE,
     )
     dismiss_quarantined: int | None = answer(

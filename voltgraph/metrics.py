@@ -40,6 +40,9 @@ ROLLUP_MARKS = Gauge(
     "Roll-ups to be made again, since readings came late",
     multiprocess_mode="mostrecent",
 )
+QUARANTINED = Gauge(
+    "voltgraph_quarantine_waiting", "Readings that do not fit their point, and wait", multiprocess_mode="mostrecent"
+)
 COMMANDS = Gauge("voltgraph_commands", "Orders that have not ended", ["status"], multiprocess_mode="mostrecent")
 
 
@@ -54,6 +57,7 @@ async def metrics(request: Request) -> Response:
     rolled = await _rolled(house)
     ROLLUP_LAG.set(rolled.lag_s)
     ROLLUP_MARKS.set(rolled.marks)
+    QUARANTINED.set(await _quarantined(house))
     for status, orders in (await _orders(house)).items():
         COMMANDS.labels(status.lower()).set(orders)
     return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
@@ -72,6 +76,19 @@ async def _rolled(house: House) -> Rolled:
         return await asyncio.wait_for(house.store.rolled(), _PATIENCE_S)
     except Exception:
         return Rolled(lag_s=math.nan, marks=math.nan)
+
+
+async def _quarantined(house: House) -> float:
+    try:
+        return await asyncio.wait_for(quarantined_readings(house.workplace.engine), _PATIENCE_S)
+    except Exception:
+        return math.nan
+
+
+async def quarantined_readings(engine: AsyncEngine) -> float:
+    """Of all tenants together."""
+    async with engine.connect() as connection:
+        return float(await connection.scalar(text("select quarantined_readings()")) or 0)
 
 
 async def _orders(house: House) -> dict[str, float]:

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     station_policy: Literal["auto", "pending", "reject"] = "reject"
     point_policy: Literal["auto", "known"] = "auto"
     points_max: int = Field(default=100_000, gt=0)
+    quarantine_days: float = Field(default=30.0, gt=0, le=3650)
+    quarantine_max: int = Field(default=100_000, gt=0)
     command_deadline_s: float = Field(default=30.0, gt=0)
     command_queue_days: float = Field(default=7.0, gt=0, le=365)
     command_queue_max: int = Field(default=100, gt=0)

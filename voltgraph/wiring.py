@@ -187,7 +187,12 @@ class House:
                     Spool: spool or NoSpool(),
                     StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),
-                    PointRules: PointRules(PointPolicy(settings.point_policy), settings.points_max),
+                    PointRules: PointRules(
+                        PointPolicy(settings.point_policy),
+                        settings.points_max,
+                        quarantined_for=timedelta(days=settings.quarantine_days),
+                        quarantined_max=settings.quarantine_max,
+                    ),
                     StationRules: StationRules(
                         unknown=UnknownPolicy(settings.station_policy),
                         heartbeat_interval_s=settings.heartbeat_interval_s,
@@ -233,6 +238,7 @@ class House:
                 workplace, settings.database_url, sweep_every_s=min(SWEEP_EVERY_S, settings.station_lease_s / 4)
             )
             door = Doorkeeper(workplace, bus)
+            await stack.enter_async_context(_running(points.heed_changes(workplace), "points change"))
             await stack.enter_async_context(_running(points.replay(workplace), "spool replay"))
             yield cls(
                 process_id,

@@ -1,6 +1,7 @@
 """Points: one datum each, its latest value and its history."""
 
 from domain.points.adoption import Adoption as Adoption
+from domain.points.changes import heed_changes as heed_changes
 from domain.points.describing import create as create
 from domain.points.describing import update as update
 from domain.points.latest import Latest as Latest
@@ -17,6 +18,7 @@ from domain.points.news import every_topic as every_topic
 from domain.points.news import topic as topic
 from domain.points.news import topics as topics
 from domain.points.quarantine import QuarantinedReading as QuarantinedReading
+from domain.points.quarantine import bound_quarantine as bound_quarantine
 from domain.points.quarantine import dismiss_quarantined as dismiss_quarantined
 from domain.points.quarantine import quarantined as quarantined
 from domain.points.queries import Measured as Measured

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import TypeGuard, cast
 
-from domain.points.fitting import fitted, misfit
+from domain.points.fitting import content, fitted, misfit
 from domain.points.known import Known, Unlearned
 from domain.points.latest import LatestReading
 from domain.points.models import ValueType
 from domain.points.news import Live
 from domain.points.readings import Quality, Reading, Recorded, RecordError, Source
 from domain.points.store import Row
-from domain.units import CONVERSIONS, normalized
+from domain.units import CONVERSIONS
 
 ADDRESS_MAX = 255
 TEXT_MAX = 10_000
@@ -23,7 +23,7 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Batch:
-    """Each reading ends as a row, as an error, or as a misfit of its point's type.
+    """Each reading ends as a row, as an error, or as a misfit of its point's type or unit.
 
     `sound` are those with which nothing is wrong in themselves, `misfits` the places of some of these.
     """
@@ -76,7 +76,9 @@ class Batch:
         """The misfits, each with its reason."""
         found = ((self.sound[place], self._points[place]) for place in self.misfits)
         return [
-            (reading, misfit(point.value_type, reading.text)) for reading, point in found if isinstance(point, Known)
+            (reading, misfit(point.value_type, point.unit, reading))
+            for reading, point in found
+            if isinstance(point, Known)
         ]
 
     def refuse_row(self, position: int, reason: str) -> None:
@@ -140,20 +142,15 @@ def _are_known(points: Sequence[Known | Unlearned]) -> TypeGuard[Sequence[Known]
 
 def _row(reading: Reading, point: Known | Unlearned) -> Row | Unlearned | None:
     """In the unit and of the type of its point; or what there is against it; None where it does not fit."""
-    address, at, value, text, quality, unit, source, version = reading
+    _, at, _, _, quality, _, source, version = reading
     if isinstance(point, Unlearned):
         return point
-    if value is not None:
-        value = float(value)  # booleans and whole numbers too
-        if unit is not None:
-            if unit in CONVERSIONS:
-                value, unit = normalized(value, unit)
-                if not isfinite(value):
-                    return Unlearned("INVALID", "the value is too large")
-            if unit != point.unit:
-                return Unlearned("INVALID", f"{address} is in {point.unit}, not in {unit}")
-    content = fitted(point.value_type, value, text, quality)
-    return None if content is None else Row(point.series, at, *content, quality, source, version)
+    kept = content(point.value_type, point.unit, reading)
+    if kept is None:
+        return None
+    if kept[0] is not None and not isfinite(kept[0]):
+        return Unlearned("INVALID", "the value is too large")
+    return Row(point.series, at, *kept, quality, source, version)
 
 
 def _are_sound(readings: Sequence[Reading]) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 from sqlmodel import select
 
 from domain.actor import Permission
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, Invalid, LimitExceeded, NotFound
 from domain.points.models import Point, SeriesAggregation, SeriesDataType
 from domain.points.readings import Owner
+from domain.points.room import room
 from domain.units import base_unit
 from domain.work import Work
 
@@ -28,7 +29,10 @@ async def create(
     rollover_at: float | None = None,
     expression: str | None = None,
 ) -> Point:
-    """A point that nothing was read of yet. Its unit becomes the base unit, and so does what is recorded."""
+    """A point that nothing was read of yet. Its unit becomes the base unit, and so does what is recorded.
+
+    Raises `LimitExceeded` where the tenant has as many as it may.
+    """
     work.require(Permission.CONTROL)
     if not 0 < len(address) <= ADDRESS_MAX or not address.isprintable():
         raise Invalid(f"an address is 1 to {ADDRESS_MAX} printable characters", field="address")
@@ -48,6 +52,9 @@ async def create(
         expression=expression,
     )
     _check(point)
+    there_is = await room(work)
+    if not there_is.left:
+        raise LimitExceeded(there_is.full)
     work.add(point)
     await work.session.flush()  # it gets its series; somebody may have been faster
     return point

@@ -1,4 +1,4 @@
-"""What a reading is at a point of another value type: converted where nothing is lost by it, else a misfit.
+"""What a reading is at a point of another value type or unit: converted where nothing is lost by it, else a misfit.
 
 | point | what comes | what is kept |
 |---|---|---|
@@ -8,6 +8,7 @@
 | TEXT | a number | the number as text |
 | ENUM | a number, its name, or both | as it came |
 | any | a text that is not GOOD, and nothing at all that is BAD | as it came: it says why there is no value |
+| any, in some unit | a number in another one of the same dimension (`domain.units`) | the number in the point's unit |
 """
 
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,7 @@ from math import isfinite
 
 from domain.points.models import ValueType
 from domain.points.readings import Quality, Reading
+from domain.units import CONVERSIONS, converted
 
 Content = tuple[float | None, str | None]  # value, text
 
@@ -50,8 +52,33 @@ def fitted(kind: ValueType, value: float | None, text: str | None, quality: Qual
     return value, text
 
 
-def misfit(kind: ValueType, text: str | None) -> str:
-    return f"the point is a {kind}, and {(text or '')[:80]!r} says none"
+def content(kind: ValueType, unit: str | None, reading: Reading) -> Content | None:
+    """What is kept of it at a point of that type and unit; None: it does not fit. A number may be too large by then."""
+    _, _, value, text, quality, given, _, _ = reading
+    if given is None or given == unit:
+        return fitted(kind, None if value is None else float(value), text, quality)
+    if value is not None:
+        value = _in_unit(float(value), given, unit)
+        return None if value is None else fitted(kind, value, text, quality)
+    found = fitted(kind, value, text, quality)
+    if found is None or found[0] is None:
+        return found
+    value = _in_unit(found[0], given, unit)  # a text that says a number
+    return None if value is None else (value, None)
+
+
+def _in_unit(value: float, given: str, unit: str | None) -> float | None:
+    known = CONVERSIONS.get(given)
+    if known is not None and known.base == unit:
+        return known.apply(value)
+    return None if unit is None else converted(value, given, unit)
+
+
+def misfit(kind: ValueType, unit: str | None, reading: Reading) -> str:
+    is_number = reading.value is not None or fitted(kind, None, reading.text, reading.quality) is not None
+    if is_number and reading.unit is not None and reading.unit != unit:
+        return f"the point is in {unit}, and the reading in {reading.unit}"
+    return f"the point is a {kind}, and {(reading.text or '')[:80]!r} says none"
 
 
 def number_of(text: str) -> float | None:
@@ -66,6 +93,7 @@ def number_of(text: str) -> float | None:
 
 
 def text_of(value: float) -> str:
+    value = float(value)  # a whole number, or a boolean
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 

@@ -1,4 +1,7 @@
-"""Which series an address is: asked once per process, since points neither move nor change owner."""
+"""Which series an address is: asked once per process, since points neither move nor change owner.
+
+What else is remembered of a point may change: then every process forgets it (`domain.points.changes`).
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -35,6 +38,7 @@ class Addresses:
         self._generation_size = max(1, capacity // 2)
         self._young: dict[str, Known] = {}
         self._old: dict[str, Known] = {}
+        self.forgotten = 0  # so often; what was asked before may be of before a change
 
     def __len__(self) -> int:
         return len(self._young) + sum(address not in self._young for address in self._old)
@@ -51,8 +55,13 @@ class Addresses:
         return found if None not in found else [self.get(address) for address in addresses]
 
     def forget(self, address: str) -> None:
+        self.forgotten += 1
         self._young.pop(address, None)
         self._old.pop(address, None)
+
+    def clear(self) -> None:
+        self.forgotten += 1
+        self._young, self._old = {}, {}
 
     def put(self, address: str, known: Known) -> None:
         if len(self._young) >= self._generation_size and address not in self._young:
@@ -75,6 +84,10 @@ class Directory:
                 self._of.popitem(last=False)
         self._of.move_to_end(tenant_id)
         return addresses
+
+    def clear(self) -> None:
+        for addresses in self._of.values():
+            addresses.clear()
 
 
 DIRECTORY = Directory()

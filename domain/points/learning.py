@@ -4,17 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, func, update
+from sqlalchemy import Text, any_, bindparam, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import col, select
 
 from domain.points.adoption import Adoption
 from domain.points.apart import apart
+from domain.points.changes import changed
 from domain.points.fitting import fitted, of_first
 from domain.points.known import DIRECTORY, Known, Unlearned
 from domain.points.models import Point, ValueType
 from domain.points.readings import Owner, Reading
-from domain.points.rules import PointRules
+from domain.points.room import room
+from domain.points.rules import PointRules, aggregation_at
 from domain.tenants import PointPolicy, Tenant
 from domain.units import base_unit
 from domain.work import Work
@@ -83,21 +85,30 @@ async def _refit(work: Work, misfits: Sequence[Reading]) -> dict[str, Known | Un
         for reading in misfits
         if isinstance(point := points.get(reading.address), Known)
         and point.value_type is ValueType.BOOLEAN
+        and fitted(ValueType.BOOLEAN, reading.value, reading.text, reading.quality) is None
         and fitted(ValueType.NUMBER, reading.value, reading.text, reading.quality) is not None
     }
     if grown:
         growing = update(Point).where(col(Point.id).in_(grown), col(Point.value_type) == ValueType.BOOLEAN)
         await work.session.exec(growing.values(value_type=ValueType.NUMBER))
         points = await _points(work, addresses)
+        work.tell(*changed(work.tenant_id, {address for address in addresses if _id_of(points[address]) in grown}))
     return points
+
+
+def _id_of(point: Known | Unlearned) -> UUID | None:
+    return point.point_id if isinstance(point, Known) else None
 
 
 async def _learned(
     work: Work, learning: Callable[[Work], Awaitable[dict[str, Known | Unlearned]]]
 ) -> dict[str, Known | Unlearned]:
     """Committed before a reading is stored: a reading of a point that was rolled back would be lost."""
-    learned = await apart(work, learning)
     addresses = DIRECTORY.of(work.tenant_id)
+    forgotten = addresses.forgotten
+    learned = await apart(work, learning)
+    if addresses.forgotten != forgotten:
+        return learned  # which may be of before that change
     for address, point in learned.items():
         if isinstance(point, Known):
             addresses.put(address, point)
@@ -121,20 +132,15 @@ async def _learn(work: Work, missing: Mapping[str, Reading], owner: Owner | None
 
 async def _refused(work: Work, new: Sequence[str], owner: Owner | None) -> dict[str, Unlearned]:
     """Those of the new addresses that become no point, by the tenant's rules."""
-    tenant = (await work.session.exec(select(Tenant).where(Tenant.id == work.tenant_id))).first()
-    rules = work.port(PointRules)
-    if owner is None and ((tenant and tenant.point_policy) or rules.unknown) is PointPolicy.KNOWN:
-        return {
-            address: Unlearned("NOT_FOUND", f"point {address} does not exist, and none is made of a reading")
-            for address in new
-        }
-    maximum = (tenant and tenant.points_max) or rules.points_max
-    await work.session.exec(select(func.pg_advisory_xact_lock(func.hashtext(f"points of {work.tenant_id}"))))
-    room = maximum - (await work.session.exec(select(func.count(col(Point.id))))).one()
-    return {
-        address: Unlearned("LIMIT", f"there are {maximum} points, and may be no more")
-        for address in new[max(0, room) :]
-    }
+    if owner is None:
+        policy = (await work.session.exec(select(Tenant.point_policy).where(Tenant.id == work.tenant_id))).first()
+        if (policy or work.port(PointRules).unknown) is PointPolicy.KNOWN:
+            return {
+                address: Unlearned("NOT_FOUND", f"point {address} does not exist, and none is made of a reading")
+                for address in new
+            }
+    there_is = await room(work)
+    return {address: Unlearned("LIMIT", there_is.full) for address in new[there_is.left :]}
 
 
 _POINTS: Final = select(  # type: ignore[call-overload]
@@ -170,6 +176,7 @@ def _new(work: Work, reading: Reading, owner: Owner | None) -> dict[str, Any]:
         address=reading.address,
         unit=None if reading.unit is None else base_unit(reading.unit),
         value_type=of_first(reading),
+        aggregation=aggregation_at(reading.address),
         owner_kind=None if owner is None else owner.kind,
         owner_id=None if owner is None else owner.id,
     ).model_dump(exclude={"series"})
@@ -177,9 +184,13 @@ def _new(work: Work, reading: Reading, owner: Owner | None) -> dict[str, Any]:
 
 async def _adopt_units(work: Work, points: dict[str, Known | Unlearned], readings: Mapping[str, Reading]) -> None:
     """A point that came without a unit takes the first that it is told, whichever process tells it."""
+    adopting = []
     for address, point in points.items():
         unit = readings[address].unit
         if isinstance(point, Known) and point.unit is None and unit is not None:
-            adopting = update(Point).where(col(Point.id) == point.point_id, col(Point.unit).is_(None))
-            await work.session.exec(adopting.values(unit=base_unit(unit)))
-            points |= await _points(work, [address])
+            adoption = update(Point).where(col(Point.id) == point.point_id, col(Point.unit).is_(None))
+            await work.session.exec(adoption.values(unit=base_unit(unit)))
+            adopting.append(address)
+    if adopting:
+        points |= await _points(work, adopting)
+        work.tell(*changed(work.tenant_id, adopting))

@@ -1,9 +1,11 @@
-"""Readings that do not fit their point: kept apart until somebody lets them in, or dismisses them."""
+"""Readings that do not fit their point: kept apart until somebody lets them in or dismisses them, within bounds."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import ColumnElement, delete, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col, select
 
@@ -11,12 +13,22 @@ from domain.actor import Permission
 from domain.errors import NotFound
 from domain.page import Page, PageRequest, page
 from domain.points.apart import apart
+from domain.points.changes import changed
 from domain.points.models import Point, ValueType
 from domain.points.readings import Quality, Reading, Source
+from domain.points.rules import PointRules
 from domain.rows import TIMESTAMP, Record, enum_type
 from domain.work import Work
 
+log = structlog.get_logger()
+
+KEPT = Counter("voltgraph_quarantine_readings", "Readings that did not fit their point, and were kept apart")
+DROPPED = Counter(
+    "voltgraph_quarantine_readings_dropped", "Readings kept apart for too long, or too many, that are gone", ["why"]
+)
+
 RELEASED_AT_ONCE = 10_000
+DROPPED_AT_ONCE = 10_000
 
 
 class QuarantinedReading(Record, table=True):
@@ -59,9 +71,42 @@ async def keep(work: Work, misfits: Sequence[tuple[Reading, str]]) -> None:
             index_elements=["tenant_id", "address", "at", "version"],
             set_={name: adding.excluded[name] for name in changed},
         )
-        await own.session.exec(adding, params=list(rows.values()))
+        in_order = [rows[key] for key in sorted(rows)]  # the same everywhere, so that two processes cannot deadlock
+        await own.session.exec(adding, params=in_order)
 
     await apart(work, kept)
+    KEPT.inc(len(misfits))
+
+
+async def bound_quarantine(work: Work) -> None:
+    """What has waited for longer than the house lets it, and what is more than it lets wait, the oldest first."""
+    work.require(Permission.MANAGE)
+    rules = work.port(PointRules)
+    received = col(QuarantinedReading.created_at)
+    await _drop(work, received < work.now - rules.quarantined_for, "age")
+    place = tuple_(received, col(QuarantinedReading.id))
+    newest = select(received, col(QuarantinedReading.id)).order_by(received.desc(), col(QuarantinedReading.id).desc())
+    beyond = (await work.session.exec(newest.offset(rules.quarantined_max).limit(1))).first()
+    if beyond is not None:
+        await _drop(work, place <= tuple_(*beyond), "number")
+
+
+async def _drop(work: Work, condition: ColumnElement[bool], why: str) -> None:
+    """So many at most; the next time is soon."""
+    ids = select(QuarantinedReading.id).where(condition).limit(DROPPED_AT_ONCE)
+    gone = await work.session.exec(
+        delete(QuarantinedReading).where(col(QuarantinedReading.id).in_(ids)).returning(col(QuarantinedReading.address))
+    )
+    addresses = gone.scalars().all()
+    if addresses:
+        DROPPED.labels(why).inc(len(addresses))
+        log.warning(
+            "readings that did not fit are dropped",
+            tenant=str(work.tenant_id),
+            why=why,
+            count=len(addresses),
+            points=sorted(set(addresses))[:10],
+        )
 
 
 async def quarantined(work: Work, request: PageRequest, *, address: str | None = None) -> Page[QuarantinedReading]:
@@ -81,6 +126,7 @@ async def retype(work: Work, *, address: str, value_type: ValueType | None) -> S
         raise NotFound(f"point {address} does not exist", address=address)
     if value_type is not None:
         point.value_type = value_type
+        work.tell(*changed(work.tenant_id, [address]))
     waiting = select(QuarantinedReading).where(QuarantinedReading.address == address)
     return (await work.session.exec(waiting.order_by(col(QuarantinedReading.at)).limit(RELEASED_AT_ONCE))).all()
 

@@ -177,7 +177,7 @@ def readings(meters: Iterable[Meter], *, identity: str, evse_number: int | None)
 
 
 async def record(call: Call, meters: Sequence[Meter], *, evse_number: int | None) -> None:
-    """Answer the station after this: then they are kept. What its point refuses as a number is kept as text."""
+    """Answer the station after this: then they are kept. What is refused as a number is kept as text."""
     batch = list(readings(meters, identity=call.identity, evse_number=evse_number))
     if not batch:
         return
@@ -187,7 +187,7 @@ async def record(call: Call, meters: Sequence[Meter], *, evse_number: int | None
 
 
 def _as_text(reading: Reading) -> Reading:
-    """`12.5 furlong`, at a point that is in another unit."""
+    """`1e+308 kWh`, which is too large in Wh."""
     text = f"{reading.value:.15g} {reading.unit or ''}".strip()
     return reading._replace(value=None, unit=None, text=text, quality=Quality.UNCERTAIN)
 
@@ -196,7 +196,8 @@ async def _recorded(call: Call, batch: Sequence[Reading]) -> list[Reading]:
     """Those that were not."""
     async with call.write() as work:
         done = await points.record(work, batch, owner=Owner(OwnerKind.STATION, call.station_id))
-    call.tolerate([Deviation("reading", batch[error.index].address[:120], error.message) for error in done.errors])
+    problems = [*done.errors, *done.quarantined]
+    call.tolerate([Deviation("reading", batch[error.index].address[:120], error.message) for error in problems])
     return [batch[error.index] for error in done.errors]
 
 

@@ -87,7 +87,7 @@ PLACES = {
     "periods": ("*.*.resolution", "*.*.input.samplingInterval"),
     "rows": ("*.*.maxPoints",),
     "zones": ("*.*.timezone", "*.*.input.timezone", "*.importReadings.input.layout.timezone"),
-    "units": ("*.*.readings[*].unit", "*.*.input.unit"),
+    "units": ("*.*.readings[*].unit", "*.*.input.unit", "Mutation.releaseQuarantined.unit"),
     "numbers": (
         *("*.*.first", "*.*.input.evseNumber", "*.*.input.maxSessions", "*.*.command.unlockConnector.evseNumber"),
         *("*.*.command.unlockConnector.connectorNumber", "*.*.command.reset.evseNumber"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.units import CONVERSIONS, base_unit, normalized
+from domain.units import CONVERSIONS, base_unit, converted, normalized
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,30 @@ def test_a_base_unit_needs_no_conversion_itself(unit: str) -> None:
 @given(st.integers(-(10**9), 10**9), st.integers(0, 3))
 def test_a_decimal_stays_the_decimal_that_it_was(digits: int, places: int) -> None:
     assert normalized(float(f"{digits}e-{places}"), "kWh") == (float(f"{digits}e{3 - places}"), "Wh")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "wanted", "expected"),
+    [
+        (1, "kWh", "Wh", 1_000),
+        (1, "kWh", "J", 3_600_000),
+        (3.6, "MJ", "kWh", 1),
+        (212, "°F", "K", 373.15),
+        (5, "furlong", "furlong", 5),
+        (5, "furlong", "m", None),
+        (5, "W", "Wh", None),
+        (5, "W", "VA", None),
+    ],
+)
+def test_a_quantity_is_said_in_another_unit_of_its_dimension(
+    value: float, unit: str, wanted: str, expected: float | None
+) -> None:
+    assert converted(value, unit, wanted) == expected
+
+
+@pytest.mark.parametrize("unit", sorted(CONVERSIONS))
+@given(st.integers(-(10**6), 10**6))
+def test_a_quantity_survives_being_in_its_base_unit(unit: str, value: int) -> None:
+    base = converted(value, unit, base_unit(unit))
+    assert base is not None
+    assert converted(base, base_unit(unit), unit) == pytest.approx(value, abs=1e-6)

@@ -114,6 +114,7 @@ async def test_functions_that_run_as_the_owner_have_a_fixed_search_path(workplac
         "tenant_ids",
         "credential_by_hash",
         "commands_unfinished",
+        "quarantined_readings",
         "ensure_reading_partition",
         "make_reading_partition",
         "drop_reading_partitions",

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
+import migrations
 from tests.journeys.servers import run
 from voltgraph.database import plain_url
 from voltgraph.embedded import Urls, throwaway
@@ -151,3 +156,55 @@ async def test_a_server_says_in_one_line_that_its_database_was_not_migrated(empt
         assert (code, line.endswith(": voltgraph migrate")) == (2, True)
     assert await told("migrate") == (0, [])
     assert await told("tenant", "create", "acme") == (0, [])
+
+
+async def test_points_of_intervals_and_charges_that_go_on_are_as_this_release_has_them(empty: Urls) -> None:
+    """Of every tenant, whom row-level security keeps apart from the owner too."""
+    await migrated_to(empty, "0018")
+    superuser = named(empty.database_owner, username="postgres")
+    for slug in ("acme", "rival"):
+        await sql(
+            superuser,
+            f"""
+            do $body$ declare mine uuid = gen_random_uuid(); station uuid = gen_random_uuid(); begin
+                insert into tenant (id, slug, name, timezone, created_at) values (mine, '{slug}', '', 'UTC', now());
+                insert into station (id, tenant_id, created_at, identity, registration, status)
+                    values (station, mine, now(), 'CP-1', 'ACCEPTED', 'CHARGING');
+                insert into session (id, tenant_id, created_at, station_id, transaction_id, power_w, status,
+                        received_at, updated_at, started_at)
+                    values (gen_random_uuid(), mine, now(), station, '1', 7000, 'ACTIVE', now(), now(), now());
+                insert into point (id, tenant_id, created_at, kind, value_type, address, aggregation)
+                    select gen_random_uuid(), mine, now(), 'TELEMETRY', 'NUMBER', address, aggregation from (values
+                        ('station/CP-1/1/Energy.Active.Import.Interval', null),
+                        ('station/CP-1/1/Energy.Active.Export.Interval@Inlet/L1', null),
+                        ('station/CP-1/2/Energy.Active.Import.Interval', 'MEAN'),
+                        ('station/CP-1/1/Energy.Active.Import.Register', null),
+                        ('site/Energy.Active.Import.Interval', null)) as given (address, aggregation);
+            end $body$
+            """,
+        )
+
+    await migrate(empty.database_owner, empty.database)
+
+    assert await sql(superuser, "select power_last_w from session") == [(7000,), (7000,)]
+    query = "select address from point where aggregation = 'SUM' group by address having count(*) = 2 order by address"
+    assert await sql(superuser, query) == [
+        ("station/CP-1/1/Energy.Active.Export.Interval@Inlet/L1",),
+        ("station/CP-1/1/Energy.Active.Import.Interval",),
+    ]
+
+
+async def migrated_to(urls: Urls, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engine = create_async_engine(urls.database_owner)
+    async with engine.connect() as connection:
+        config.attributes["app_role"] = make_url(urls.database).username
+
+        def upgrade(connection: Connection) -> None:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+
+        await connection.run_sync(upgrade)
+        await connection.commit()
+    await engine.dispose()

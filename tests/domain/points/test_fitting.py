@@ -2,19 +2,23 @@
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
-from domain import history, points, tenants
+from domain import history, meters, points, tenants, virtual_points
 from domain.actor import Role
-from domain.errors import Forbidden, NotFound
+from domain.errors import Forbidden, LimitExceeded, NotFound
 from domain.page import PageRequest
-from domain.points import Owner, OwnerKind, Quality, Reading, ValueType
+from domain.points import Owner, OwnerKind, PointRules, Quality, Reading, ValueType
 from domain.points.fitting import Content, fitted, number_of, text_of
 from domain.points.known import DIRECTORY, Known
 from domain.tenants import PointPolicy
+from domain.work import Workplace
 from tests.factories import a_station
 from tests.tester import Tester
 
@@ -67,6 +71,8 @@ async def raw(tester: Tester, address: str) -> list[float | None]:
         (ValueType.BOOLEAN, (None, "perhaps"), None),
         (ValueType.BOOLEAN, (2.0, None), None),
         (ValueType.TEXT, (5.0, None), (None, "5")),
+        (ValueType.TEXT, (5, None), (None, "5")),
+        (ValueType.TEXT, (True, None), (None, "1")),
         (ValueType.TEXT, (0.1, None), (None, "0.1")),
         (ValueType.ENUM, (None, "Charging"), (None, "Charging")),
         (ValueType.ENUM, (2.0, None), (2.0, None)),
@@ -168,6 +174,79 @@ async def test_what_does_not_fit_even_so_goes_on_waiting_until_it_is_dismissed(a
     assert await waiting(acme) == []
 
 
+async def test_what_is_in_another_unit_waits_until_it_is_said_which_one_that_is(acme: Tester, rival: Tester) -> None:
+    for tester in (acme, rival):
+        await recorded(tester, Reading("a/energy", NOON, 1, unit="Wh"))
+
+    done = await recorded(
+        acme,
+        Reading("a/energy", NOON + SECOND, 2, unit="kWh"),
+        Reading("a/energy", NOON + 2 * SECOND, 7_200, unit="J"),
+        Reading("a/energy", NOON + 3 * SECOND, text="2.5", unit="kWh"),
+        Reading("a/energy", NOON + 4 * SECOND, 3, unit="kwh"),
+        Reading("a/energy", NOON + 5 * SECOND, 4, unit="V"),
+        Reading("a/energy", NOON + 6 * SECOND, text="NaN", quality=Quality.BAD, unit="V"),
+    )
+    assert (done.recorded, done.errors) == (4, [])
+    assert [(one.index, one.message) for one in done.quarantined] == [
+        (3, "the point is in Wh, and the reading in kwh"),
+        (4, "the point is in Wh, and the reading in V"),
+    ]
+    assert await raw(acme, "a/energy") == [1, 2_000, 2, 2_500]
+    assert await latest(acme, "a/energy") == (None, "NaN")
+
+    again = await points.release_quarantined(acme.workplace, acme.actor, address="a/energy")
+    assert (again.recorded, len(again.quarantined)) == (0, 2)
+    with pytest.raises(NotFound):
+        await points.release_quarantined(rival.workplace, rival.actor, address="a/nothing", unit="kWh")
+    let_in = await points.release_quarantined(acme.workplace, acme.actor, address="a/energy", unit="kWh")
+    assert let_in == points.Recorded(2)
+    assert await raw(acme, "a/energy") == [1, 2_000, 2, 2_500, 3_000, 4_000]
+    assert await raw(rival, "a/energy") == [1]
+
+
+@pytest.fixture
+def strict(acme: Tester) -> Workplace:
+    """Two days and three readings are enough."""
+    rules = PointRules(quarantined_for=timedelta(days=2), quarantined_max=3)
+    ports: dict[Any, Any] = {**acme.workplace._ports, PointRules: rules}
+    return Workplace(acme.workplace.engine, ports=ports, clock=acme.clock)
+
+
+def dropped(why: str) -> float:
+    return REGISTRY.get_sample_value("voltgraph_quarantine_readings_dropped_total", {"why": why}) or 0
+
+
+async def test_what_waits_is_bounded_by_age_and_number_and_what_is_dropped_is_told(
+    acme: Tester, rival: Tester, strict: Workplace
+) -> None:
+    async def bounded(tester: Tester) -> list[tuple[str, int]]:
+        with capture_logs() as told:
+            async with strict.open_work(tester.actor) as work:
+                await points.bound_quarantine(work)
+        return [(line["why"], line["count"]) for line in told if line["log_level"] == "warning"]
+
+    acme.clock.now = NOON + timedelta(hours=1)
+    for tester in (acme, rival):
+        await recorded(tester, Reading("a/level", NOON, 1))
+        await recorded(tester, *(Reading("a/level", NOON + n * SECOND, text=f"old {n}") for n in range(1, 3)))
+    acme.clock.forward(days=1)
+    for n in range(4, 9):
+        acme.clock.forward(seconds=1)
+        await recorded(acme, Reading("a/level", NOON + n * SECOND, text=f"new {n}"))
+    before = dropped("age"), dropped("number")
+
+    assert await bounded(acme) == [("number", 4)]
+    assert await waiting(acme) == ["new 8", "new 7", "new 6"]
+    assert await bounded(acme) == []
+    assert await waiting(rival) == ["old 2", "old 1"]
+    acme.clock.forward(days=1, hours=1)
+    assert await bounded(rival) == [("age", 2)]
+    assert await waiting(rival) == []
+    assert len(await waiting(acme)) == 3
+    assert (dropped("age") - before[0], dropped("number") - before[1]) == (2, 4)
+
+
 async def test_a_type_that_another_process_has_changed_is_learned_when_something_does_not_fit(acme: Tester) -> None:
     await recorded(acme, Reading("a/mode", NOON, text="eco"))
     known = DIRECTORY.of(acme.tenant_id).get("a/mode")
@@ -201,8 +280,46 @@ async def test_a_tenant_has_no_more_points_than_it_may(acme: Tester, rival: Test
 
     assert done.recorded == 3
     assert [(one.index, one.code, one.message) for one in done.errors] == [
-        (3, "LIMIT", "there are 3 points, and may be no more"),
-        (4, "LIMIT", "there are 3 points, and may be no more"),
+        (3, "LIMIT", "there are 3 points, and may be no more (setPointRules)"),
+        (4, "LIMIT", "there are 3 points, and may be no more (setPointRules)"),
     ]
     assert (await recorded(acme, *(Reading(f"a/{n}", NOON + SECOND, n) for n in range(5)))).recorded == 3
     assert (await recorded(rival, *(Reading(f"a/{n}", NOON, n) for n in range(5)))).recorded == 5
+
+
+async def test_points_that_people_enter_count_too(acme: Tester, rival: Tester) -> None:
+    async with acme.work() as work:
+        await tenants.set_point_rules(work, policy=None, points_max=3)
+
+    async def enter(tester: Tester) -> None:
+        async with tester.work() as work:
+            meter = await meters.create(work, name="main", kind=meters.MeterKind.ELECTRICITY)
+            await meters.add_series(work, meter_id=meter.id, name="import", unit="kWh")
+            await points.create(work, address="a/entered")
+            await virtual_points.create(work, address="a/made", expression="2 * 'a/entered'")
+
+    for tester in (acme, rival):
+        await enter(tester)
+    full = r"there are 3 points, and may be no more \(setPointRules\)"
+    async with acme.work() as work:
+        (meter,) = (await meters.listed(work, PageRequest())).rows
+    with pytest.raises(LimitExceeded, match=full):
+        async with acme.work() as work:
+            await meters.add_series(work, meter_id=meter.id, name="export")
+    with pytest.raises(LimitExceeded, match=full):
+        async with acme.work() as work:
+            await virtual_points.create(work, address="a/more", expression="3 * 'a/entered'")
+    with pytest.raises(LimitExceeded, match=full):
+        async with acme.work() as work:
+            await points.create(work, address="a/another")
+    assert [one.code for one in (await recorded(acme, Reading("a/new", NOON, 1))).errors] == ["LIMIT"]
+    async with rival.work() as work:
+        await points.create(work, address="a/another")
+
+
+async def test_the_houses_limit_is_named_by_its_setting(acme: Tester) -> None:
+    ports: dict[Any, Any] = {**acme.workplace._ports, PointRules: PointRules(points_max=1)}
+    async with Workplace(acme.workplace.engine, ports=ports).open_work(acme.actor) as work:
+        await points.create(work, address="a/one")
+        with pytest.raises(LimitExceeded, match=r"there are 1 points, and may be no more \(VOLTGRAPH_POINTS_MAX\)"):
+            await points.create(work, address="a/two")

@@ -12,6 +12,7 @@ import pytest
 
 from domain import history, points
 from domain.page import PageRequest, total
+from domain.points import LatestReading, Reading, ValueType
 from tests.domain.points import recorder
 from tests.tester import Tester
 from voltgraph.settings import Settings
@@ -24,15 +25,17 @@ ADDRESSES = [f"m/{n}" for n in range(500)]
 Batches = list[list[tuple[str, int]]]
 
 
-async def a_process(settings: Settings, tester: Tester, batches: Batches) -> Process:
+async def a_process(
+    settings: Settings, tester: Tester, does: str, program: str = "tests.domain.points.recorder"
+) -> Process:
     urls = json.dumps({"database": settings.database_url, "redis": settings.redis_url})
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.domain.points.recorder",
+        program,
         urls,
         str(tester.tenant_id),
-        json.dumps(batches),
+        does,
         stdin=PIPE,
         stdout=PIPE,
         cwd=Path(recorder.__file__).parents[3],
@@ -41,7 +44,7 @@ async def a_process(settings: Settings, tester: Tester, batches: Batches) -> Pro
 
 async def all_recorded(settings: Settings, tester: Tester, *batches: Batches) -> None:
     """Each by a process of its own, all at once."""
-    processes = [await a_process(settings, tester, own) for own in batches]
+    processes = [await a_process(settings, tester, json.dumps(own)) for own in batches]
     assert [await said(process) for process in processes] == ["ready"] * len(processes)
     for process in processes:
         assert process.stdin
@@ -87,3 +90,44 @@ async def test_of_what_two_processes_record_in_any_order_the_newest_is_the_lates
         acme.workplace, acme.actor, addresses=["a", "b", "c"], from_=recorder.NOON, to=recorder.NOON + timedelta(1)
     )
     assert [list(series.values) for series in kept.series] == [list(range(200))] * 3
+
+
+async def told(process: Process) -> None:
+    """To record one more, which it has by then."""
+    assert process.stdin
+    process.stdin.write(b"more\n")
+    await process.stdin.drain()
+    assert await said(process)
+
+
+async def latest(tester: Tester, address: str) -> LatestReading:
+    async with tester.work(read_only=True) as work:
+        point = await points.by_address(work, address)
+        return (await points.latest_of(work, [point.id]))[point.id]
+
+
+async def test_a_type_that_is_changed_in_one_process_is_heard_of_in_the_others(
+    settings: Settings, acme: Tester, rival: Tester
+) -> None:
+    """A number fits a point of numbers, so a process that was not told would go on with it for ever."""
+    others = [
+        await a_process(settings, tester, "a/mode", program="tests.domain.points.steady") for tester in (acme, rival)
+    ]
+    for process, tester in zip(others, (acme, rival), strict=True):
+        await told(process)
+        await told(process)
+        assert (await latest(tester, "a/mode")).value == 2
+    async with acme.work() as work:
+        assert (await points.record(work, [Reading("a/mode", recorder.NOON, text="eco")])).quarantined
+
+    await points.release_quarantined(acme.workplace, acme.actor, address="a/mode", value_type=ValueType.TEXT)
+
+    async with asyncio.timeout(30):
+        while (await latest(acme, "a/mode")).text is None:
+            await told(others[0])
+    await told(others[1])
+    assert (await latest(rival, "a/mode")).value == 3
+    for process in others:
+        assert process.stdin
+        process.stdin.close()
+        assert await process.wait() == 0

@@ -111,7 +111,7 @@ async def test_a_point_without_a_unit_takes_the_first_that_it_is_told(acme: Test
 
     done = await recorded(acme, Reading(POWER, NOON + timedelta(seconds=2), 1, unit="kWh"))
 
-    assert done.errors == [RecordError(0, f"{POWER} is in W, not in Wh")]
+    assert done.quarantined == [RecordError(0, "the point is in W, and the reading in kWh")]
     assert await raw(acme, POWER) == [[7, 1000]]
 
 

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from domain import history, points
 from domain.actor import Actor
 from domain.errors import Unavailable
+from domain.page import PageRequest
 from domain.points import HistoryStore, Owner, OwnerKind, Reading, Refused, Row, Spool
 from domain.work import Workplace
 from gateways.spool import DiskSpool
@@ -155,7 +156,8 @@ async def test_what_is_wrong_in_itself_is_said_at_once(yard: Yard) -> None:
 async def test_what_proves_wrong_later_is_put_aside_and_holds_up_nobody(yard: Yard, tmp_path: Path) -> None:
     await yard.record(Reading("a", NOON, 1, unit="W"))
     with yard.store.away():
-        await yard.record(Reading("a", NOON + SECOND, 2, unit="A"), Reading("a", NOON + 2 * SECOND, 3, unit="kW"))
+        await yard.record(Reading("a", NOON + SECOND, 1e308, unit="kW"), Reading("a", NOON + 2 * SECOND, 3, unit="kW"))
+        await yard.record(Reading("a", NOON + SECOND, 2, unit="A"))
         await yard.record(Reading("b", NOON, UNSPEAKABLE))
         await yard.record(Reading("a", NOON + 3 * SECOND, 5))
     await yard.caught_up()
@@ -163,8 +165,10 @@ async def test_what_proves_wrong_later_is_put_aside_and_holds_up_nobody(yard: Ya
     assert await yard.values("a") == [1, 3_000, 5]
     aside = (tmp_path / "refused.jsonl").read_text().splitlines()
     assert len(aside) == 2
-    assert "a is in W, not in A" in aside[0]
+    assert "the value is too large" in aside[0]
     assert "nobody has thought of this" in aside[1]
+    async with yard.workplace.open_work(yard.actor, read_only=True) as work:
+        assert [one.unit for one in (await points.quarantined(work, PageRequest())).rows] == ["A"]
 
 
 async def test_while_the_store_stays_away_everything_waits_on(yard: Yard) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from domain import stations
+from domain import history, points, stations
+from domain.page import PageRequest
 from domain.sessions import SessionStatus
 from domain.stations import StationStatus
 from domain.tokens import TokenStatus
@@ -239,11 +240,32 @@ async def test_signed_and_strange_values_are_kept_as_they_came(charger: Speaker)
     }
 
 
-async def test_a_value_in_another_unit_than_before_is_kept_as_text(charger: Speaker) -> None:
-    for at, unit in ((5, "Celsius"), (6, "gas mark")):
-        sampled = {"value": "4", "measurand": "Temperature", "unit": unit}
+async def test_a_value_in_another_unit_than_before_is_converted_or_waits_until_it_is_let_in(charger: Speaker) -> None:
+    for at, unit in ((5, "Celsius"), (6, "Fahrenheit"), (7, "gas mark")):
+        sampled = {"value": "41", "measurand": "Temperature", "unit": unit}
         await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(at, sampled)]})
-    assert await charger.latest() == {"1/Temperature": "4 gas mark"}
+
+    assert await charger.latest() == {"1/Temperature": 5}
+    async with charger.tester.work(read_only=True) as work:
+        (waiting,) = (await points.quarantined(work, PageRequest())).rows
+    assert (waiting.value, waiting.unit) == (41, "gas mark")
+
+
+async def test_the_energy_of_intervals_is_their_sum(charger: Speaker) -> None:
+    for at, wh in ((0, "70"), (1, "100"), (2, "150"), (3, "50")):
+        plain = {"value": wh, "measurand": "Energy.Active.Import.Interval", "unit": "Wh"}
+        sampled = [plain, {**plain, "phase": "L1"}, {**plain, "value": "0.001", "unit": "kWh", "location": "Inlet"}]
+        await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(at, *sampled)]})
+
+    tester, prefix = charger.tester, f"station/{charger.identity}/1/Energy.Active.Import.Interval"
+    found = await history.energy(
+        tester.workplace,
+        tester.actor,
+        addresses=[prefix, f"{prefix}/L1", f"{prefix}@Inlet"],
+        from_=datetime.fromisoformat(minute(0)),
+        to=datetime.fromisoformat(minute(3)),
+    )
+    assert [series.energy_wh for series in found.series] == [300, 300, 3]
 
 
 async def test_a_connector_that_is_suspended_and_charges_again_moves_its_session(charger: Speaker) -> None:
