@@ -3,20 +3,14 @@
 import re
 from functools import lru_cache
 
-_PART = re.compile(r"\\(.)|(\*\*)|(\*)|(.)", re.DOTALL)
+_PART = re.compile(r"\\\*|\*\*|.", re.DOTALL)
+_MEANINGS = {"*": "[^/]*", "**": ".*", "\\*": "\\*"}
 
 
 @lru_cache(maxsize=1_000)
 def regex(glob: str) -> str:
     """The whole address, in what is the same to Python and to PostgreSQL."""
-    return f"^{''.join(map(_translated, _PART.finditer(glob)))}$"
-
-
-def _translated(part: re.Match[str]) -> str:
-    escaped, everything, segment, plain = part.groups()
-    if everything:
-        return ".*"
-    return "[^/]*" if segment else _literal(escaped or plain)
+    return f"^{''.join(_MEANINGS.get(part) or _literal(part) for part in _PART.findall(glob))}$"
 
 
 def _literal(character: str) -> str:

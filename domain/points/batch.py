@@ -8,15 +8,13 @@ from typing import TypeGuard, cast
 from domain.points.fitting import content, fitted, misfit
 from domain.points.known import Known, Unlearned
 from domain.points.latest import LatestReading
-from domain.points.models import ValueType
+from domain.points.models import ADDRESS_MAX, UNIT_MAX, ValueType
 from domain.points.news import Live
 from domain.points.readings import Quality, Reading, Recorded, RecordError, Source
 from domain.points.store import Row
 from domain.units import CONVERSIONS
 
-ADDRESS_MAX = 255
 TEXT_MAX = 10_000
-UNIT_MAX = 32
 VERSION_MAX = 2**31 - 1
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970, in some zones 1969
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)

@@ -7,14 +7,12 @@ from sqlmodel import select
 
 from domain.actor import Permission
 from domain.errors import Conflict, Invalid, LimitExceeded, NotFound
-from domain.points.models import Point, SeriesAggregation, SeriesDataType
+from domain.points.models import ADDRESS_MAX, UNIT_MAX, Point, SeriesAggregation, SeriesDataType
 from domain.points.readings import Owner
 from domain.points.room import room
 from domain.units import base_unit
 from domain.work import Work
 
-ADDRESS_MAX = 255
-UNIT_MAX = 32
 _FIELDS = ("aggregation", "data_type", "rollover_at")
 
 

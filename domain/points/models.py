@@ -6,6 +6,9 @@ from sqlmodel import Column, Field
 
 from domain.rows import Record, enum_type
 
+ADDRESS_MAX = 255
+UNIT_MAX = 32
+
 
 class PointKind(StrEnum):
     """IEC 60870: measured, signaled, switched, set."""

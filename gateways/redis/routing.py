@@ -6,7 +6,6 @@ A frame is a JSON header, a line feed, and the body as it is. A question's heade
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
@@ -63,9 +62,7 @@ class Router:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.stop()
 
     async def start(self) -> None:

@@ -146,7 +146,7 @@ class Roller:
         while not stopping.is_set():
             try:
                 await self.roll(stopping=stopping)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except Exception as error:  # whatever it is, the next pass may get further
                 log.warning("readings not rolled up", reason=str(error) or type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), every_s)

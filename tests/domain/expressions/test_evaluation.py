@@ -142,6 +142,7 @@ def test_a_pattern_is_all_of_its_points() -> None:
         ("a/**", ["a/", "a/b", "a/b/c"], ["a", "b/a/b"]),
         ("a.b+*", ["a.b+", "a.b+1"], ["axb+1", "a.bb"]),
         (r"DE\*1/*", ["DE*1/x"], ["DEx1/x"]),
+        (r"a\b/*", [r"a\b/1"], ["ab/1"]),
         ("Zähler/*", ["Zähler/1"], ["Zahler/1"]),
         ("*", ["a", ""], ["a/b"]),
     ],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from domain.points import HOLD, Figure, Quality, Row
 from gateways.timescale import TimescaleStore
+from gateways.timescale.roller import Roller
 from gateways.timescale.rollups import WIDTHS, Piece, Span, pieces, usable
 from tests.gateways.timescale.waiting import until
 from voltgraph.database import plain_url
@@ -366,6 +367,25 @@ async def test_many_write_late_and_ask_while_roll_ups_are_made(
 
     (found,) = await timescale.figures([one], edges=edges, wanted=[Figure.COUNT, Figure.AREA])
     assert found == {Figure.COUNT: [1_200], Figure.AREA: [399 * 60 + 2]}
+
+
+class Stumbling(Roller):
+    """Its first pass fails, in a way that nobody has thought of."""
+
+    passes = 0
+
+    async def roll(self, **how: Any) -> None:
+        self.passes += 1
+        if self.passes == 1:
+            raise asyncpg.InternalClientError("got result for unknown protocol state")
+
+
+async def test_a_pass_that_fails_is_not_the_last(urls: Urls) -> None:
+    async with asyncpg.create_pool(plain_url(urls.database), min_size=0, max_size=1) as pool:
+        roller = Stumbling(pool)
+        async with roller.running(every_s=0.01), asyncio.timeout(60):
+            while roller.passes < 2:  # noqa: ASYNC110  # the next pass has no event
+                await asyncio.sleep(0.01)
 
 
 async def test_a_process_that_serves_rolls_up_by_itself(
