@@ -11,6 +11,7 @@ _EXPRESSION = "Of other points, by their addresses, in base units: \"max(0, 'pla
 
 @strawberry.input(description="A point that is made of others.")
 class CreateVirtualPointInput(Described):
+    unit: str | None = strawberry.field(default=None, description="A base unit, as values are: Wh, not kWh.")
     address: str
     expression: str = strawberry.field(description=_EXPRESSION)
     station_id: strawberry.ID | None = strawberry.field(

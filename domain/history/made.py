@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from domain.errors import LimitExceeded
 from domain.history.columns import Column, Function
-from domain.history.standing import Stood
+from domain.history.standing import Stood, stands_until
 from domain.points import HOLD, HistoryStore, Quality, Row
 from domain.virtual_points import Composed, Composite
 
@@ -54,7 +54,7 @@ class Made:
         """As `standing.stood`."""
         areas: list[list[float]] = [[] for _ in edges[1:]]
         covered = [0.0] * len(areas)
-        for stretch in self._stretches(min(edges[-1], now)):
+        for stretch in self._stretches(edges[-1], now):
             first = max(bisect_right(edges, stretch.start) - 1, 0)
             for bucket in range(first, len(areas)):
                 if edges[bucket] >= stretch.end:
@@ -66,12 +66,12 @@ class Made:
         last = self.figures(Function.LAST, edges)
         return [Stood(_total(parts), seconds, one) for parts, seconds, one in zip(areas, covered, last, strict=True)]
 
-    def _stretches(self, until: datetime) -> list[Stretch]:
+    def _stretches(self, until: datetime, now: datetime) -> list[Stretch]:
         nexts = [*self.timestamps[1:], until]
         return [
             Stretch(at, end, value)
-            for at, after, value in zip(self.timestamps, nexts, self.values, strict=True)
-            if value is not None and (end := min(after, at + HOLD, until)) > at
+            for at, after, value in zip(self.timestamps, nexts, self.values, strict=False)  # perhaps there is none
+            if value is not None and (end := min(after, stands_until(at, now), until)) > at
         ]
 
 
@@ -140,7 +140,8 @@ async def readings(
     if not with_quality:
         return Made(moments, made)
     sure = {address: _standing(timestamps, good[address], moments) for address, (timestamps, _) in read.items()}
-    return Made(moments, made, _all_sure(sure, rows=len(moments), since=since))
+    matched_since = {address: row for address, row in since.items() if not composite.inputs[address]}
+    return Made(moments, made, _all_sure(sure, rows=len(moments), since=matched_since))
 
 
 def _all_sure(sure: Mapping[str, Column], *, rows: int, since: Mapping[str, int]) -> list[bool]:
@@ -156,12 +157,12 @@ def _all_sure(sure: Mapping[str, Column], *, rows: int, since: Mapping[str, int]
 async def there_before(
     store: HistoryStore, composite: Composite, composed: Composed, *, at: datetime, as_of: datetime | None
 ) -> set[str]:
-    """Those of its inputs that count from the beginning, as they are named or were read before."""
-    matched = [address for address, named in composite.inputs.items() if not named and address in composed.measured]
+    """Those of its inputs that count from the beginning: no pattern has them, or they were read before."""
+    matched = sorted({address for found in composite.matches.values() for address in found} & composed.measured.keys())
     series = [composed.measured[address].series for address in matched]
     read = await store.last_before(series, at=at, worst=Quality.BAD, as_of=as_of) if series else []
     found = {address for address, sample in zip(matched, read, strict=True) if sample is not None}
-    return found | {address for address, named in composite.inputs.items() if named}
+    return found | (composite.inputs.keys() - set(matched))
 
 
 def first_rows(columns: Mapping[str, Column], before: Collection[str]) -> dict[str, int]:

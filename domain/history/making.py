@@ -18,7 +18,7 @@ from domain.history.energies import energies as measured_energies
 from domain.history.made import VALUES_MAX, first_rows, readings, there_before, too_much
 from domain.history.questions import check_finite
 from domain.history.registers import Counted
-from domain.points import HOLD, HistoryStore, Point, Quality, Sample, Track
+from domain.points import HOLD, HistoryStore, Point, Quality, Sample, Track, ValueType
 from domain.virtual_points import Composed, Composite
 from domain.work import Workplace
 
@@ -94,14 +94,14 @@ async def energies(
     """As `domain.history.energies.energies`, of virtual points too; `inputs` are what they are made of, by address.
 
     It is the expression of the energies of the inputs. But of power of which the energy is not made so, as of
-    `max(0, a - b)`, it is the integral of what it was.
+    `max(0, a - b)` or of what is made of anything but power, it is the integral of what it was.
     """
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
     made = {point.address: point for point in asked if point.address in composed.composites}
     summed = {
         address: composed.composites[address]
         for address, point in made.items()
-        if kind(point) is not Kind.POWER or composed.composites[address].shape is Shape.PROPORTIONAL
+        if kind(point) is not Kind.POWER or _is_of_powers(composed.composites[address], inputs)
     }
     parts = {address: inputs[address] for one in summed.values() for address in one.inputs if address in inputs}
     if len(parts) * len(periods.edges) > VALUES_MAX:
@@ -156,6 +156,14 @@ async def _of_means(store: HistoryStore, composite: Composite, buckets: Buckets,
     found = {one.address: mean for one, mean in zip(inputs, means, strict=True)}
     before = await there_before(store, composite, composed, at=buckets.edges[0], as_of=buckets.as_of)
     return composite.values(found, rows=rows, since=first_rows(found, before))
+
+
+def _is_of_powers(composite: Composite, inputs: Mapping[str, Point]) -> bool:
+    """A sum of them: without a unit a point would be a register, of which the energy is what it counted."""
+    parts = [inputs[address] for address in composite.inputs if address in inputs]
+    return composite.shape is Shape.PROPORTIONAL and all(
+        point.unit == "W" and point.value_type is ValueType.NUMBER for point in parts
+    )
 
 
 def _summed(composite: Composite, found: Mapping[str, Counted], before: Collection[str], *, rows: int) -> Counted:

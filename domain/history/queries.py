@@ -62,7 +62,9 @@ async def history(
         check_rows(max_points, columns=len(asked))
         now = questions.known_until(as_of, work.now)
         edges = None
-        if resolution is not None:
+        if resolution is None:
+            questions.check_zone(timezone)
+        else:
             edges = await questions.edges(
                 work, from_=from_, to=to, resolution=resolution, timezone=timezone, columns=len(asked)
             )

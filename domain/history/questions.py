@@ -54,6 +54,11 @@ def check_moment(name: str, at: datetime) -> None:
         raise Invalid(f"{name} must lie between {EARLIEST:%Y} and {LATEST:%Y}", field=name)
 
 
+def check_zone(name: str | None) -> None:
+    if name is not None:
+        resolutions.zone_named(name)
+
+
 def known_until(as_of: datetime | None, now: datetime) -> datetime:
     """What was known at a moment ends there."""
     if as_of is None:

@@ -21,7 +21,7 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _DAY_S = 86_400
-_SUPPORTED = "PT1S to PT12H in whole parts of a day, P1D, P1W, P1M, P3M, P6M or P1Y"
+_SUPPORTED = "PT1S to PT12H in whole parts of a day, P1D, P1W, P1M, P2M, P3M, P4M, P6M or P1Y"
 
 
 class Step(StrEnum):

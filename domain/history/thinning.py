@@ -2,13 +2,14 @@
 
 Each column chooses its rows; every column shows what it has at all rows that are chosen. The first and the last row
 stay, and so do the first and the last number of each column. Where empty entries are gaps, one stays of each gap that
-lies between two numbers that stay, so that no line is drawn over it.
+lies between two numbers that stay, so that no line is drawn over it; a number at a row that only others have chosen
+gives way where it would be the end of such a line.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from domain.errors import Invalid
 from domain.history.columns import Column
@@ -35,11 +36,13 @@ def thinned(
     since = [(at - timestamps[0]).total_seconds() for at in timestamps]
     ends = 0 if all(None not in (column[0], column[-1]) for column in columns) else 2
     share = (rows - ends) // len(columns)
-    chosen = {0, len(timestamps) - 1}
-    for column in columns:
-        chosen.update(_chosen(since, column, how, share, gaps=gaps))
-    kept = sorted(chosen)
-    return [timestamps[row] for row in kept], [[column[row] for row in kept] for column in columns]
+    chosen = [_chosen(since, column, how, share, gaps=gaps) for column in columns]
+    kept = sorted({0, len(timestamps) - 1}.union(*chosen))
+    shown = [
+        _shown(column, kept, frozenset(own)) if gaps else [column[row] for row in kept]
+        for column, own in zip(columns, chosen, strict=True)
+    ]
+    return [timestamps[row] for row in kept], shown
 
 
 def _chosen(since: Sequence[float], column: Column, how: Downsampling, share: int, *, gaps: bool) -> Sequence[int]:
@@ -58,6 +61,23 @@ def _breaks(column: Column, chosen: Sequence[int]) -> Iterator[int]:
             if column[row] is None:
                 yield row
                 break
+
+
+def _shown(column: Column, kept: Sequence[int], own: frozenset[int]) -> Column:
+    """At the rows that are kept, its own among them, with a gap between two numbers wherever there is one."""
+    empty = list(accumulate((value is None for value in column), initial=0))
+    found: list[float | None] = []
+    before = None  # the row of the number right before
+    for row in kept:
+        value = column[row]
+        if value is not None and before is not None and empty[row] > empty[before]:
+            if row in own:
+                found[-1] = None
+            else:
+                value = None
+        found.append(value)
+        before = None if value is None else row
+    return found
 
 
 def _min_max(since: Sequence[float], column: Column, numbers: Sequence[int], share: int) -> Sequence[int]:

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sqlmodel import select
+
 from domain import locations, points
 from domain.actor import Permission
-from domain.errors import Invalid
+from domain.errors import Conflict, Invalid
 from domain.meters.models import Meter, MeterKind
 from domain.points import Owner, OwnerKind, Point, SeriesAggregation, SeriesDataType
 from domain.work import Work
@@ -26,8 +28,10 @@ async def create(work: Work, *, name: str, kind: MeterKind, **details: Any) -> M
     work.require(Permission.CONTROL)
     meter = Meter(name=_segment(name, "name"), kind=kind, created_at=work.now)
     await _change(work, meter, details)
+    if (await work.session.exec(select(Meter.id).where(Meter.name == name))).first() is not None:
+        raise Conflict(f"meter {name} exists already", field="name")
     work.add(meter)
-    await work.session.flush()  # a name that is taken is told here
+    await work.session.flush()  # somebody may have been faster
     return meter
 
 

@@ -93,7 +93,8 @@ async def test_a_meter_that_cannot_be_is_refused(acme: Tester, wrong: dict[str, 
 async def test_a_name_is_one_meters_of_a_tenant(acme: Tester, rival: Tester) -> None:
     await a_meter(acme)
 
-    assert await acme.gql_errors(CREATE, {"input": {"name": "main", "kind": "GAS"}}) == ["CONFLICT"]
+    (error,) = (await acme.answer(CREATE, {"input": {"name": "main", "kind": "GAS"}})).errors or []
+    assert (error.message, (error.extensions or {})["code"]) == ("meter main exists already", "CONFLICT")
     assert (await a_meter(rival))["name"] == "main"
 
 

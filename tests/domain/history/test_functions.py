@@ -90,6 +90,16 @@ async def test_the_bucket_that_goes_on_ends_now(acme: Tester) -> None:
     assert await weighted(acme, to=NOON + 2 * HOUR, resolution="PT1H") == [15, None]
 
 
+async def test_what_is_planned_stands_though_its_time_has_not_come(acme: Tester) -> None:
+    acme.clock.now = NOON + 30 * MINUTE
+    await recorded(acme, *readings("a", (0, 10), (60, 100), (75, 200), (180, 7)))
+
+    assert await weighted(acme, to=NOON + 4 * HOUR, resolution="PT1H") == [10, 175, 200, 7]
+    assert await weighted(acme, to=NOON + 4 * HOUR, resolution="PT4H", timezone="UTC") == [
+        (30 * 10 + 15 * 100 + 60 * 200 + 60 * 7) / 165
+    ]
+
+
 async def test_what_has_just_come_is_its_own_mean(acme: Tester) -> None:
     acme.clock.now = NOON
     await recorded(acme, *readings("a", (0, 7)))
@@ -103,16 +113,16 @@ async def test_what_has_just_come_is_its_own_mean(acme: Tester) -> None:
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_time_weighted_mean_is_the_mean_of_its_seconds(acme: Tester, found: dict[int, int], now_s: int) -> None:
+    """Of what was read by now until now, of what is planned as far as it goes."""
     acme.clock.now = NOON + timedelta(seconds=now_s)
-    found = {at: value for at, value in found.items() if at <= now_s}
     address = uuid7().hex
     await recorded(acme, Reading(address, NOON - DAY, 99))
     await recorded(acme, *(Reading(address, NOON + timedelta(seconds=at), value) for at, value in found.items()))
 
     standing: dict[int, int] = {}
-    for at in range(-7_200, min(now_s, 14_400)):
+    for at in range(-7_200, 14_400):
         last = max((moment for moment in found if at - HOLD.total_seconds() < moment <= at), default=None)
-        if last is not None:
+        if last is not None and (at < now_s or last > now_s):
             standing[at] = found[last]
 
     for resolution, length in (("PT20M", 1_200), ("PT2H", 7_200), ("PT12H", 14_400)):

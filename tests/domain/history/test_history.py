@@ -154,6 +154,13 @@ async def test_bad_readings_and_texts_move_no_mean(acme: Tester) -> None:
     assert columns(await asked(acme, "a", "b")) == [[1, 100], [None, None]]
 
 
+async def test_a_zone_that_is_none_is_refused_for_raw_values_too(acme: Tester) -> None:
+    await recorded(acme, Reading("a", NOON, 1))
+
+    with pytest.raises(Invalid, match="'Mars/Phobos' is no IANA time zone"):
+        await asked(acme, "a", timezone="Mars/Phobos")
+
+
 async def test_a_point_asked_for_twice_is_answered_twice(acme: Tester) -> None:
     await recorded(acme, Reading("a", NOON, 1), Reading("b", NOON, 2))
 

@@ -159,6 +159,25 @@ async def test_a_station_that_comes_later_does_not_unmake_what_was_before(acme: 
     assert await energies(acme, "site", end=60, resolution="PT30M") == [[0.0, 2.0]]
 
 
+async def test_a_station_that_is_named_too_counts_in_a_pattern_from_its_first_reading_on(acme: Tester) -> None:
+    await record(acme, ("s/1", 0, 1.0), ("s/2", 30, 5.0))
+    await made(acme, "site", "sum('s/*') + coalesce('s/2', 100)")
+
+    assert await read(acme, "site") == ([0.0, 30.0], [[101.0, 11.0]])
+
+
+async def test_nothing_is_made_of_nothing(acme: Tester) -> None:
+    """Of a period before the first readings, whichever way it is computed."""
+    await record(acme, ("a", 600, 1.0))
+    await made(acme, "v", "abs(a)", "W")
+    await made(acme, "sum", "a + a", "W")
+
+    for function in Function:
+        _, found = await read(acme, "v", "sum", resolution="PT2H", function=function)
+        assert found == [[0.0 if function is Function.COUNT else None]] * 2
+    assert await energies(acme, "v", "sum") == [[None], [None]]
+
+
 async def test_one_that_fell_silent_before_the_period_is_missed_in_it(acme: Tester) -> None:
     """It was there: a sum without it would be wrong."""
     await record(acme, ("s/2", -600, 10.0), ("s/1", 0, 1.0))
@@ -200,6 +219,34 @@ async def test_power_that_is_a_sum_brings_the_energy_of_its_parts(acme: Tester) 
     (a,), (b,), (v,) = await energies(acme, "a", "b", "v", end=60)
 
     assert v == a - b == 90.0 - 20.0
+
+
+async def test_power_that_is_made_of_anything_else_is_integrated(acme: Tester) -> None:
+    """A point without a unit would be a register, of which the energy is what it counted."""
+    async with acme.work() as work:
+        readings = [("current", 0, 10.0, "A"), ("current", 30, 20.0, "A"), ("plain", 0, 100.0, None)]
+        await points.record(
+            work, [Reading(one, NOON + minute * MINUTE, value, unit=unit) for one, minute, value, unit in readings]
+        )
+    await made(acme, "power", "current * 230", "W")
+    await made(acme, "half", "plain / 2", "W")
+
+    assert await energies(acme, "power", "half", end=60) == [[2300 / 2 + 4600 / 2], [50.0]]
+
+
+async def test_a_plan_that_is_made_of_others_is_one_too(acme: Tester) -> None:
+    acme.clock.now = NOON
+    async with acme.work() as work:
+        hours = [Reading("plan", NOON + 60 * hour * MINUTE, 1000.0 * hour, unit="W") for hour in range(1, 4)]
+        await points.record(work, hours)
+    await made(acme, "limited", "min(plan, 2000)", "W")
+    await made(acme, "double", "plan * 2", "W")
+
+    assert await energies(acme, "plan", "limited", "double", end=240, resolution="PT1H") == [
+        [None, 1000.0, 2000.0, 3000.0],
+        [None, 1000.0, 2000.0, 2000.0],
+        [None, 2000.0, 4000.0, 6000.0],
+    ]
 
 
 async def test_what_a_raw_history_is_filled_with_comes_from_before_it(acme: Tester) -> None:

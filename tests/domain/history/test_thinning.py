@@ -50,10 +50,12 @@ def test_rows_are_chosen_and_not_made_up(
     assert kept == sorted(set(kept))
     assert {0, len(table) - 1} <= set(kept)
     for column, shown in zip(before, after, strict=True):
-        assert shown == [column[row] for row in kept]
+        there = {row: value for row, value in zip(kept, shown, strict=True) if value is not None}
+        assert there == {row: column[row] for row in there}
+        assert gaps or shown == [column[row] for row in kept]
         numbers = [row for row, value in enumerate(column) if value is not None]
         if numbers:
-            assert {numbers[0], numbers[-1]} <= set(kept)
+            assert {numbers[0], numbers[-1]} <= there.keys()
     if len(table) <= rows:
         assert kept == list(range(len(table)))
 
@@ -69,7 +71,11 @@ def test_min_max_loses_no_peak(table: list[tuple[Any, ...]], rows: int, *, gaps:
             assert (min(left), max(left)) == (min(numbers), max(numbers))
 
 
-@given(table=TABLES, how=st.sampled_from(Downsampling), rows=st.integers(3 * ROWS_MIN, 80))
+@given(
+    table=st.one_of(TABLES, st.lists(st.tuples(st.just(60), *[VALUES] * 3), min_size=60, max_size=100)),
+    how=st.sampled_from(Downsampling),
+    rows=st.integers(3 * ROWS_MIN, 80),
+)
 def test_no_line_is_drawn_over_a_gap(table: list[tuple[Any, ...]], how: Downsampling, rows: int) -> None:
     _, before, after, kept = taken(table, how, rows, gaps=True)
 
@@ -132,6 +138,19 @@ async def test_means_are_thinned_too_and_their_gaps_stay(acme: Tester) -> None:
     assert values[0] == 0
     assert values[-1] == 599
     assert values[values.index(199) + 1] is None
+
+
+def test_the_rows_of_others_draw_no_line_over_a_gap_either() -> None:
+    """Two chargers that are read in turn: what one of them shows where only the other one's peak is."""
+    minutes = range(400)
+    phases = ([float(n % 50 == at) if n % 2 == at else None for n in minutes] for at in (0, 1))
+    table = [(60, *row) for row in zip(*phases, strict=True)]
+
+    for how in Downsampling:
+        _, before, after, kept = taken(table, how, 40, gaps=True)
+        for column, shown in zip(before, after, strict=True):
+            for (left, one), (right, other) in pairwise(zip(kept, shown, strict=True)):
+                assert None in (one, other) or None not in column[left:right]
 
 
 async def test_too_few_rows_for_so_many_points_are_refused(acme: Tester) -> None:
