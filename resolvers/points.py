@@ -60,7 +60,10 @@ class PointFilter:
 @strawberry.input(description="One measurement. Numbers and booleans go into `value`, the rest into `text`.")
 class ReadingInput:
     address: str
-    at: datetime = strawberry.field(description="When it was measured, by the device's clock.")
+    at: datetime = strawberry.field(
+        description="When it was measured, by the device's clock. What is more than a day ahead of ours is in history "
+        "alone, and no latest value.",
+    )
     value: float | None = None
     text: str | None = None
     quality: Quality | None = strawberry.field(default=None, description="GOOD where nothing is said.")

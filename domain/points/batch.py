@@ -1,7 +1,7 @@
 """A batch of readings on its way to rows: by columns where nothing is the matter, which is nearly always."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TypeGuard, cast
 
@@ -17,6 +17,7 @@ from domain.units import CONVERSIONS
 TEXT_MAX = 10_000
 VERSION_MAX = 2**31 - 1
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # a clock that was never set says 1970, in some zones 1969
+AHEAD = timedelta(days=1)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -83,24 +84,32 @@ class Batch:
         self._refused.add(position)
         self._unfit.append(RecordError(self._indexes[self._origins[position]], reason))
 
-    def newest(self) -> list[Live]:
-        """The last that a device says now of each point, by its own time; of several at one time the last given."""
+    def newest(self, now: datetime) -> list[Live]:
+        """The last that a device says now of each point, by its own time; of several at one time the highest version,
+        of equal ones the last given. What is more than a day ahead is none: it would be the latest until then.
+        """
         if not self._rows:
             return []
         rows, origins = self._rows, self._origins
-        series, _, _, _, _, sources, _ = zip(*rows, strict=True)
-        if self._refused or len(set(series)) < len(rows) or sources.count(Source.DEVICE) < len(rows):
-            positions = self._newest()
+        until = now + AHEAD
+        series, ats, _, _, _, sources, _ = zip(*rows, strict=True)
+        if (
+            self._refused
+            or len(set(series)) < len(rows)
+            or sources.count(Source.DEVICE) < len(rows)
+            or max(ats) > until
+        ):
+            positions = self._newest(until)
             rows, origins = [rows[position] for position in positions], [origins[position] for position in positions]
         points = [self._points[origin] for origin in origins]
         return _lives(rows, [self.sound[origin] for origin in origins], cast("list[Known]", points))
 
-    def _newest(self) -> Collection[int]:
+    def _newest(self, until: datetime) -> Collection[int]:
         newest: dict[int, int] = {}
-        for position, (series, at, _, _, _, source, _) in enumerate(self._rows):
-            if source is Source.DEVICE and position not in self._refused:
+        for position, (series, at, _, _, _, source, version) in enumerate(self._rows):
+            if source is Source.DEVICE and at <= until and position not in self._refused:
                 other = newest.get(series)
-                if other is None or self._rows[other].at <= at:
+                if other is None or (self._rows[other].at, self._rows[other].version) <= (at, version):
                     newest[series] = position
         return newest.values()
 

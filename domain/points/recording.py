@@ -123,7 +123,7 @@ async def _stored(work: Work, batch: Batch, owner: Owner | None) -> Recorded:
     if rows:
         for position, reason in await work.port(HistoryStore).write(rows):  # type: ignore[type-abstract]
             batch.refuse_row(position, reason)
-        await show(work, batch.newest())
+        await show(work, batch.newest(work.now))
     return batch.recorded
 
 
@@ -132,4 +132,4 @@ async def _show_meanwhile(work: Work, batch: Batch) -> None:
     points = known_here(work, batch.sound)
     if points is not None:
         batch.rows(points)
-        await show(work, batch.newest())
+        await show(work, batch.newest(work.now))

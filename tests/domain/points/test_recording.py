@@ -195,6 +195,32 @@ async def test_within_a_batch_the_latest_value_is_the_newest_not_the_last(acme: 
     assert reading.value == 5
 
 
+async def test_what_is_measured_more_than_a_day_ahead_is_history_and_never_the_latest_value(
+    acme: Tester, rival: Tester
+) -> None:
+    acme.clock.now = NOON
+    ahead = NOON + timedelta(days=1)
+    await recorded(acme, Reading(POWER, NOON, 5), Reading(POWER, NOON + timedelta(days=200), 6))
+    await recorded(acme, Reading(POWER, ahead + timedelta(seconds=1), 7))
+    for tester in (acme, rival):
+        await recorded(tester, Reading("a/ahead", ahead, 1))
+
+    assert (len(await rows_of(acme, POWER)), len(await rows_of(acme, "a/ahead"))) == (3, 1)
+    for tester, address, value in ((acme, POWER, 5), (acme, "a/ahead", 1), (rival, "a/ahead", 1)):
+        reading = await latest(tester, address)
+        assert reading
+        assert reading.value == value
+
+
+async def test_of_one_moment_the_highest_version_is_the_latest_value(acme: Tester) -> None:
+    await recorded(acme, Reading(POWER, NOON, 2, version=2), Reading(POWER, NOON, 1))
+
+    assert await raw(acme, POWER) == [[2]]
+    reading = await latest(acme, POWER)
+    assert reading
+    assert reading.value == 2
+
+
 async def test_a_clock_that_was_never_set_is_kept_as_it_says(acme: Tester) -> None:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     before = datetime(1970, 1, 1, tzinfo=timezone(timedelta(hours=1)))
