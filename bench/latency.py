@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from bench.charger import BOOT, Charger, meter
 from bench.rows import Row
 from bench.serving import Server, data_folder, server
+from voltgraph.client import subscribed
 from voltgraph.database import plain_url
 from voltgraph.embedded import find
-from voltgraph.watch import subscribed
 
 SAMPLES = 400
 WARM = 100

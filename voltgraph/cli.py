@@ -25,15 +25,21 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 tenant = typer.Typer(no_args_is_help=True, help="Customer organizations.")
 credential = typer.Typer(no_args_is_help=True, help="API secrets.")
 documents = typer.Typer(no_args_is_help=True, help="GraphQL documents of clients; needs no database.")
+readings = typer.Typer(no_args_is_help=True, help="Files of readings into a running server, and out of it.")
 simulate = typer.Typer(no_args_is_help=True, help="Simulated equipment, as separate processes.")
 app.add_typer(tenant, name="tenant")
 app.add_typer(credential, name="credential")
 app.add_typer(documents, name="documents")
+app.add_typer(readings, name="readings")
 app.add_typer(simulate, name="simulate")
 
 Host = Annotated[str | None, typer.Option(help="Address to serve on.")]
 Port = Annotated[int | None, typer.Option(help="Port to serve on; 0 takes a free one.")]
 Folder = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Of .graphql files, at any depth.")]
+Url = Annotated[str | None, typer.Option(help="GraphQL's address.")]
+Secret = Annotated[
+    str | None, typer.Option("--credential", envvar="VOLTGRAPH_CREDENTIAL", help="The demo's without one.")
+]
 _FAULTS = "all, or any of duplicate-stop, offline-burst, reboot, slow-answers, wrong-units, clock-skew, half-open"
 
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the port.")]
@@ -122,10 +128,8 @@ def watch(
     station: Annotated[
         str | None, typer.Option(help="What this station and the server say to each other, as they do.")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="GraphQL's address.")] = None,
-    secret: Annotated[
-        str | None, typer.Option("--credential", envvar="VOLTGRAPH_CREDENTIAL", help="The demo's without one.")
-    ] = None,
+    url: Url = None,
+    secret: Secret = None,
 ) -> None:
     """Stream a subscription in the terminal."""
     from voltgraph.watch import run_watch
@@ -170,6 +174,94 @@ def documents_manifest(
     from voltgraph.documents import write_manifest
 
     sys.exit(write_manifest(folder, load(), output))
+
+
+@readings.command(name="import")
+def readings_import(
+    file: Annotated[Path, typer.Argument(help="CSV, as it is or packed with gzip; - is standard input.")],
+    name: Annotated[str | None, typer.Option(help="What it is called; the file's own name without one.")] = None,
+    at: Annotated[str | None, typer.Option(help="The column of times, by its header or its number.")] = None,
+    address: Annotated[str | None, typer.Option(help="That of addresses.")] = None,
+    value: Annotated[str | None, typer.Option(help="That of values.")] = None,
+    text: Annotated[str | None, typer.Option(help="That of texts.")] = None,
+    quality: Annotated[str | None, typer.Option(help="That of qualities.")] = None,
+    unit: Annotated[str | None, typer.Option(help="That of units.")] = None,
+    version: Annotated[str | None, typer.Option(help="That of versions.")] = None,
+    point: Annotated[str | None, typer.Option(help="The address of all readings.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="What every address begins with.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a wide file, as often as wanted: COLUMN=ADDRESS or COLUMN=ADDRESS [UNIT]."),
+    ] = None,
+    wide: Annotated[
+        bool | None, typer.Option("--wide/--long", help="A column per point, or a row per reading.")
+    ] = None,
+    default_unit: Annotated[str | None, typer.Option(help="Of values that do not tell theirs.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of times that do not tell theirs.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="One of , ; | and tab.")] = None,
+    header: Annotated[bool, typer.Option(help="Whether the first line names the columns.")] = True,
+    decimal_comma: Annotated[bool | None, typer.Option("--decimal-comma/--decimal-point")] = None,
+    day_first: Annotated[bool | None, typer.Option("--day-first/--month-first", help="Of 03/04/2026.")] = None,
+    url: Url = None,
+    secret: Secret = None,
+) -> None:
+    """Import a file; what is not said of it is found out. Ends with 1 where a row of it is not recorded."""
+    from voltgraph.readings import run_import
+
+    said = {
+        "at": at,
+        "address": address,
+        "value": value,
+        "text": text,
+        "quality": quality,
+        "unit": unit,
+        "version": version,
+        "point": point,
+        "prefix": prefix,
+        "wide": wide,
+        "defaultUnit": default_unit,
+        "timezone": timezone,
+        "delimiter": delimiter,
+        "header": header,
+        "decimalComma": decimal_comma,
+        "dayFirst": day_first,
+    }
+    sys.exit(run_import(load(), file=file, said=said, columns=column or (), name=name, url=url, secret=secret))
+
+
+@readings.command(name="export")
+def readings_export(
+    points: Annotated[list[str], typer.Argument(help="Addresses.")],
+    from_: Annotated[str, typer.Option("--from", help="The beginning, as 2026-03-01T00:00:00Z.")],
+    to: Annotated[str, typer.Option(help="The end, which does not belong to it.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, packed where it ends in .gz; else standard output.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="csv or jsonl.")] = None,
+    quality: Annotated[str | None, typer.Option(help="The worst that counts: GOOD, UNCERTAIN or BAD.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="What was known at that moment.")] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="A row per period, as PT15M; every reading without it.")
+    ] = None,
+    function: Annotated[str | None, typer.Option(help="Of a resolution: MEAN, MAX, …")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of a resolution; the tenant's without it.")] = None,
+    url: Url = None,
+    secret: Secret = None,
+) -> None:
+    """Export readings of points, or what they come to by period."""
+    from voltgraph.readings import run_export
+
+    asked = {
+        "from": from_,
+        "to": to,
+        "format": format,
+        "quality": quality,
+        "asOf": as_of,
+        "resolution": resolution,
+        "function": function,
+        "timezone": timezone,
+    }
+    sys.exit(run_export(load(), points=points, asked=asked, output=output, url=url, secret=secret))
 
 
 @simulate.command(name="stations")

@@ -11,11 +11,8 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Subprotocol
 
-from voltgraph.seed import demo_credential_path
+from voltgraph.client import ClientError, graphql_address, secret_or_demos, subscribed
 from voltgraph.settings import Settings
 
 FLEET = """
@@ -40,33 +37,22 @@ _SAID_STYLES = {"ERROR": "red", "EVENT": "yellow"}
 _STYLES = {"CHARGING": "green", "AVAILABLE": "cyan", "FAULTED": "red", "UNAVAILABLE": "red", "UNKNOWN": "dim"}
 
 
-class WatchError(Exception):
-    """One line for the terminal."""
-
-
 def run_watch(
     settings: Settings, *, query: str | None, station: str | None, url: str | None, secret: str | None
 ) -> int:
-    address = (url or f"http://{settings.host}:{settings.port}/graphql").replace("http", "ws", 1)
+    address = graphql_address(settings, url)
     try:
-        secret = secret or _demo_secret(settings)
+        secret = secret_or_demos(settings, secret)
         if station is not None:
             asyncio.run(_log(address, secret, station))
         else:
             asyncio.run(_stream(address, secret, query) if query else _fleet(address, secret))
-    except WatchError as error:
+    except ClientError as error:
         print(f"voltgraph watch: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
     return 0
-
-
-def _demo_secret(settings: Settings) -> str:
-    path = demo_credential_path(settings.data_dir)
-    if not path.exists():
-        raise WatchError("give --credential or set VOLTGRAPH_CREDENTIAL (`make run` makes one of its own)")
-    return path.read_text().strip()
 
 
 async def _stream(address: str, secret: str, query: str) -> None:
@@ -124,7 +110,7 @@ async def _merged(address: str, secret: str, fleet: "Fleet") -> AsyncGenerator[s
             async with aclosing(subscribed(address, secret, query)) as items:
                 async for item in items:
                     queue.put_nowait(take(item))
-            queue.put_nowait(WatchError("the server ended the subscription"))
+            queue.put_nowait(ClientError("the server ended the subscription"))
         except Exception as error:
             queue.put_nowait(error)
 
@@ -209,35 +195,3 @@ def _charge(charge: dict[str, Any]) -> list[str]:
 def _number(value: float | None, unit: str) -> str:
     """Thousands as kilo, as an operator reads it."""
     return "" if value is None else f"{value / 1000:.2f} k{unit}"
-
-
-async def subscribed(address: str, secret: str, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
-    """The data of each item (graphql-transport-ws)."""
-    try:
-        async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
-            await _send(socket, type="connection_init", payload={"Authorization": f"Bearer {secret}"})
-            while True:
-                message = orjson.loads(await socket.recv())
-                match message["type"]:
-                    case "connection_ack":
-                        await _send(socket, id="1", type="subscribe", payload={"query": query, "variables": variables})
-                    case "ping":
-                        await _send(socket, type="pong")
-                    case "next":
-                        for error in message["payload"].get("errors") or []:
-                            raise WatchError(error["message"])
-                        yield message["payload"]["data"]
-                    case "error":
-                        raise WatchError("; ".join(error["message"] for error in message["payload"]))
-                    case "complete":
-                        return
-    except InvalidStatus as error:
-        raise WatchError(f"{address} answers {error.response.status_code}") from None
-    except ConnectionClosed as error:
-        raise WatchError(f"the server closed the connection: {error}") from None
-    except OSError as error:
-        raise WatchError(f"{address} cannot be reached: {error}. Is `make run` up?") from None
-
-
-async def _send(socket: ClientConnection, **message: Any) -> None:
-    await socket.send(orjson.dumps(message).decode())
