@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain import points
-from domain.actor import Actor, Permission
+from domain.actor import Actor
 from domain.history import questions
 from domain.history.columns import Column
 from domain.history.energies import Periods, kind
@@ -104,21 +104,15 @@ async def energy_per_period(
     A bucket that goes on counts until now: a register by the latest reading that anybody has seen.
     """
     async with workplace.open_work(actor, read_only=True) as work:
-        work.require(Permission.VIEW)
-        asked = await questions.asked(work, addresses)
-        for point in asked:
+        asked = await questions.understood(
+            work, addresses=addresses, from_=from_, to=to, resolution=resolution, timezone=timezone, as_of=as_of
+        )
+        for point in asked.points:
             kind(point)
-        composed = await questions.composed(work, asked)
-        inputs = await points.by_addresses(work, list(composed.measured))
-        questions.check_period(from_, to)
-        now = questions.known_until(as_of, work.now)
-        edges = [from_, to]
-        if resolution is not None:
-            edges = await questions.edges(
-                work, from_=from_, to=to, resolution=resolution, timezone=timezone, columns=len(asked)
-            )
-    found = await energies(workplace, actor, asked, Periods(edges, now, base, quality, as_of), composed, inputs)
-    return EnergyPerPeriod(edges[:-1], [_column(*each) for each in zip(addresses, found, strict=True)])
+        inputs = await points.by_addresses(work, list(asked.composed.measured))
+    periods = Periods(asked.edges, asked.now, base, quality, as_of)
+    found = await energies(workplace, actor, asked.points, periods, asked.composed, inputs)
+    return EnergyPerPeriod(asked.edges[:-1], [_column(*each) for each in zip(addresses, found, strict=True)])
 
 
 def _column(address: str, counted: Counted) -> EnergyColumn:

@@ -1,9 +1,11 @@
 """What virtual points were: their readings, made of those of their inputs.
 
 One has a reading whenever one of its inputs has one, which is what was shown live at that moment: the value of its
-expression, of which each input stands until its next reading, at most for `HOLD`.
+expression, of which each input stands until its next reading, at most for `HOLD`. Computed in a thread of its own, so
+that a question about much holds up nobody else.
 """
 
+import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
@@ -94,6 +96,14 @@ _FIGURES: dict[Function, Callable[[list[float]], float]] = {
 }
 
 
+class Heard(NamedTuple):
+    """What was read of one input; what is BAD counts for nothing, as it does live, but ends what stood before."""
+
+    timestamps: list[datetime]
+    values: list[float | None]
+    good: list[bool]
+
+
 async def readings(
     store: HistoryStore,
     composite: Composite,
@@ -106,52 +116,70 @@ async def readings(
     with_quality: bool = False,
 ) -> Made:
     """One whenever an input was read in [start, end)."""
-    inputs = {
-        composed.measured[address].series: address for address in composite.inputs if address in composed.measured
-    }
-    read: dict[str, tuple[list[datetime], list[float | None]]] = {address: ([], []) for address in composite.inputs}
-    good: dict[str, list[float | None]] = {address: [] for address in composite.inputs}
-    count = 0
-    if inputs:
-        asking = store.rows(sorted(inputs), start=start - HOLD, end=end, as_of=as_of)
-        async with aclosing(cast("AsyncGenerator[Sequence[Row], None]", asking)) as parts:
-            async for rows in parts:
-                count += len(rows)
-                if count > READINGS_MAX:
-                    raise too_much(composite)
-                for row in rows:
-                    address = inputs[row.series]
-                    timestamps, values = read[address]
-                    timestamps.append(row.at)
-                    values.append(counted := _counted(row, worst))
-                    if with_quality:
-                        good[address].append(None if counted is None else float(row.quality is Quality.GOOD))
-    moments = sorted({at for timestamps, _ in read.values() for at in timestamps if at >= start})
-    if len(moments) * len(inputs) > VALUES_MAX:
-        raise too_much(composite)
-    standing = {address: _standing(*columns, moments) for address, columns in read.items()}
+    heard = await _heard(store, composite, composed, start=start - HOLD, end=end, worst=worst, as_of=as_of)
     before = await there_before(store, composite, composed, at=start - HOLD, as_of=as_of)
+    return await asyncio.to_thread(_made, composite, heard, before, start, with_quality=with_quality)
+
+
+async def _heard(
+    store: HistoryStore,
+    composite: Composite,
+    composed: Composed,
+    *,
+    start: datetime,
+    end: datetime,
+    worst: Quality,
+    as_of: datetime | None,
+) -> dict[str, Heard]:
+    heard = {address: Heard([], [], []) for address in composite.inputs}
+    by_series = {
+        composed.measured[address].series: one for address, one in heard.items() if address in composed.measured
+    }
+    if not by_series:
+        return heard
+    counting = {Quality.GOOD} if worst is Quality.GOOD else {Quality.GOOD, Quality.UNCERTAIN}
+    count = 0
+    asking = store.rows(sorted(by_series), start=start, end=end, as_of=as_of)
+    async with aclosing(cast("AsyncGenerator[Sequence[Row], None]", asking)) as parts:
+        async for rows in parts:
+            count += len(rows)
+            if count > READINGS_MAX:
+                raise too_much(composite)
+            for row in rows:
+                timestamps, values, good = by_series[row.series]
+                timestamps.append(row.at)
+                values.append(row.value if row.quality in counting else None)
+                good.append(row.quality is Quality.GOOD)
+    return heard
+
+
+def _made(
+    composite: Composite, heard: Mapping[str, Heard], before: Collection[str], start: datetime, *, with_quality: bool
+) -> Made:
+    """`before` are those that were there before anything of this was read."""
+    moments = sorted({at for one in heard.values() for at in one.timestamps if at >= start})
+    if len(moments) * len(heard) > VALUES_MAX:
+        raise too_much(composite)
+    places = {address: _standing(one.timestamps, moments) for address, one in heard.items()}
+    standing: dict[str, Column] = {
+        address: [None if place is None else one.values[place] for place in places[address]]
+        for address, one in heard.items()
+    }
     since = {
-        address: bisect_left(moments, timestamps[0]) if timestamps else len(moments)
-        for address, (timestamps, _) in read.items()
+        address: bisect_left(moments, one.timestamps[0]) if one.timestamps else len(moments)
+        for address, one in heard.items()
         if address not in before
     }
-    made = composite.values(standing, rows=len(moments), since=since)
+    values = composite.values(standing, rows=len(moments), since=since)
     if not with_quality:
-        return Made(moments, made)
-    sure = {address: _standing(timestamps, good[address], moments) for address, (timestamps, _) in read.items()}
-    matched_since = {address: row for address, row in since.items() if not composite.inputs[address]}
-    return Made(moments, made, _all_sure(sure, rows=len(moments), since=matched_since))
-
-
-def _all_sure(sure: Mapping[str, Column], *, rows: int, since: Mapping[str, int]) -> list[bool]:
-    """Whether all inputs stood, and were GOOD; what a pattern matches only from its first reading on."""
-    found = [True] * rows
-    for address, column in sure.items():
-        for row in range(since.get(address, 0), rows):
-            if not column[row]:
-                found[row] = False
-    return found
+        return Made(moments, values)
+    is_sure = [True] * len(moments)
+    for address, one in heard.items():
+        first = 0 if composite.inputs[address] else since.get(address, 0)
+        for row in range(first, len(moments)):
+            place = places[address][row]
+            is_sure[row] &= place is not None and one.good[place] and one.values[place] is not None
+    return Made(moments, values, is_sure)
 
 
 async def there_before(
@@ -182,18 +210,12 @@ def too_much(composite: Composite) -> LimitExceeded:
     )
 
 
-def _counted(row: Row, worst: Quality) -> float | None:
-    """What is BAD counts for nothing, as it does live; it ends what stood before."""
-    sound = row.quality is Quality.GOOD or (row.quality is Quality.UNCERTAIN and worst is not Quality.GOOD)
-    return row.value if sound else None
-
-
-def _standing(timestamps: Sequence[datetime], values: Column, moments: Sequence[datetime]) -> Column:
-    """What an input showed at each moment."""
-    found: list[float | None] = []
+def _standing(timestamps: Sequence[datetime], moments: Sequence[datetime]) -> list[int | None]:
+    """Which reading stood at each moment."""
+    found: list[int | None] = []
     last = -1
     for at in moments:
         while last + 1 < len(timestamps) and timestamps[last + 1] <= at:
             last += 1
-        found.append(values[last] if last >= 0 and at - timestamps[last] < HOLD else None)
+        found.append(last if last >= 0 and at - timestamps[last] < HOLD else None)
     return found

@@ -5,6 +5,7 @@ inputs where that makes none but the same: where the expression is a sum of them
 constant.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -113,7 +114,7 @@ async def energies(
         if virtual.address not in summed:
             return await _integrated(store, virtual, composed, periods)
         before = await there_before(store, virtual, composed, at=periods.edges[0], as_of=periods.as_of)
-        return _summed(virtual, of_parts, before, rows=len(periods.edges) - 1)
+        return await asyncio.to_thread(_summed, virtual, of_parts, before, rows=len(periods.edges) - 1)
 
     return await _of_each(asked, composed, lambda plain: measured_energies(workplace, actor, plain, periods), energy)
 
@@ -142,7 +143,11 @@ async def _column(store: HistoryStore, composite: Composite, buckets: Buckets, c
     made = await readings(
         store, composite, composed, start=start, end=edges[-1], worst=buckets.worst, as_of=buckets.as_of
     )
-    found = [one.mean for one in made.stood(edges, buckets.now)] if weighted else made.figures(function, edges)
+    found: Column
+    if weighted:
+        found = [one.mean for one in await asyncio.to_thread(made.stood, edges, buckets.now)]
+    else:
+        found = await asyncio.to_thread(made.figures, function, edges)
     check_finite(composite.address, found)
     return found
 
@@ -155,7 +160,7 @@ async def _of_means(store: HistoryStore, composite: Composite, buckets: Buckets,
     means = await measured.columns(store, inputs, buckets) if inputs else []
     found = {one.address: mean for one, mean in zip(inputs, means, strict=True)}
     before = await there_before(store, composite, composed, at=buckets.edges[0], as_of=buckets.as_of)
-    return composite.values(found, rows=rows, since=first_rows(found, before))
+    return await asyncio.to_thread(composite.values, found, rows=rows, since=first_rows(found, before))
 
 
 def _is_of_powers(composite: Composite, inputs: Mapping[str, Point]) -> bool:
@@ -180,4 +185,5 @@ async def _integrated(store: HistoryStore, composite: Composite, composed: Compo
     made = await readings(
         store, composite, composed, start=edges[0] - HOLD, end=edges[-1], worst=periods.worst, as_of=periods.as_of
     )
-    return Counted([one.energy_wh for one in made.stood(edges, periods.now)], [])
+    stood = await asyncio.to_thread(made.stood, edges, periods.now)
+    return Counted([one.energy_wh for one in stood], [])

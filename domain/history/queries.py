@@ -1,14 +1,16 @@
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.actor import Actor, Permission
+from domain.actor import Actor
 from domain.history import questions
 from domain.history.columns import Buckets, Column, Function
 from domain.history.filling import Fill, filled
 from domain.history.making import columns, last_before, tracks
+from domain.history.questions import Question
 from domain.history.thinning import Downsampling, check_rows, thinned
-from domain.points import HistoryStore, Quality, Track
+from domain.points import HistoryStore, Quality, Sample, Track
 from domain.work import Workplace
 
 _GAUGES = {Function.MEAN, Function.TIME_WEIGHTED_MEAN, Function.MIN, Function.MAX, Function.FIRST, Function.LAST}
@@ -55,48 +57,56 @@ async def history(
     The store is asked when the Work is over: no connection to the database waits for a year of values.
     """
     async with workplace.open_work(actor, read_only=True) as work:
-        work.require(Permission.VIEW)
-        asked = await questions.asked(work, addresses)
-        composed = await questions.composed(work, asked)
-        questions.check_period(from_, to)
-        check_rows(max_points, columns=len(asked))
-        now = questions.known_until(as_of, work.now)
-        edges = None
-        if resolution is None:
-            questions.check_zone(timezone)
-        else:
-            edges = await questions.edges(
-                work, from_=from_, to=to, resolution=resolution, timezone=timezone, columns=len(asked)
-            )
+        asked = await questions.understood(
+            work, addresses=addresses, from_=from_, to=to, resolution=resolution, timezone=timezone, as_of=as_of
+        )
+        check_rows(max_points, columns=len(addresses))
+    is_raw = resolution is None
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
-    worst = quality or (Quality.BAD if edges is None else Quality.UNCERTAIN)
-    timestamps: Sequence[datetime]
-    if edges is None:
-        read = await tracks(
-            store, asked, composed, start=from_, end=to, limit=questions.VALUES_MAX, worst=worst, as_of=as_of
-        )
-        timestamps, found = _aligned(read)
+    worst = quality or (Quality.BAD if is_raw else Quality.UNCERTAIN)
+    timestamps = asked.edges[:-1]
+    if is_raw:
+        timestamps, found = await _raw(store, asked, worst, as_of)
     else:
-        timestamps, found = (
-            edges[:-1],
-            await columns(store, asked, Buckets(edges, function, worst, as_of, now), composed),
-        )
+        buckets = Buckets(asked.edges, function, worst, as_of, asked.now)
+        found = await columns(store, asked.points, buckets, asked.composed)
     if fill is not Fill.NONE:
-        before: Sequence[float | None] = [None] * len(asked)
-        if fill is Fill.PREVIOUS and (edges is None or function in _GAUGES):
-            samples = await last_before(store, asked, composed, at=from_, worst=worst, as_of=as_of)
-            before = [None if sample is None else sample.value for sample in samples]
-        found = [filled(column, timestamps, fill, last, now) for column, last in zip(found, before, strict=True)]
+        before: Sequence[Sample | None] = [None] * len(found)
+        if fill is Fill.PREVIOUS and (is_raw or function in _GAUGES):
+            before = await last_before(store, asked.points, asked.composed, at=from_, worst=worst, as_of=as_of)
+        found = await asyncio.to_thread(_filled, found, timestamps, fill, before, asked.now)
     if max_points is not None:
-        timestamps, found = thinned(timestamps, found, downsampling, rows=max_points, gaps=edges is not None)
-    counted = edges is not None and function is Function.COUNT
+        timestamps, found = await asyncio.to_thread(
+            thinned, timestamps, found, downsampling, rows=max_points, gaps=not is_raw
+        )
+    counted = not is_raw and function is Function.COUNT
     return History(
         timestamps,
         [
             Series(point.address, None if counted else point.unit, values)
-            for point, values in zip(asked, found, strict=True)
+            for point, values in zip(asked.points, found, strict=True)
         ],
     )
+
+
+async def _raw(
+    store: HistoryStore, asked: Question, worst: Quality, as_of: datetime | None
+) -> tuple[Sequence[datetime], list[Column]]:
+    start, end = asked.edges
+    limit = questions.VALUES_MAX
+    read = await tracks(
+        store, asked.points, asked.composed, start=start, end=end, limit=limit, worst=worst, as_of=as_of
+    )
+    return _aligned(read)
+
+
+def _filled(
+    found: Sequence[Column], timestamps: Sequence[datetime], fill: Fill, before: Sequence[Sample | None], now: datetime
+) -> list[Column]:
+    return [
+        filled(column, timestamps, fill, None if last is None else last.value, now)
+        for column, last in zip(found, before, strict=True)
+    ]
 
 
 def _aligned(read: Sequence[Track]) -> tuple[list[datetime], list[Column]]:

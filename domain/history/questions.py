@@ -1,10 +1,12 @@
 """What a question may ask for, checked before any store is asked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 
 from domain import points, tenants, virtual_points
+from domain.actor import Permission
 from domain.errors import Invalid, LimitExceeded, NotFound
 from domain.history import resolutions
 from domain.points import Point
@@ -15,6 +17,41 @@ POINTS_MAX = 500
 VALUES_MAX = 200_000  # in one answer: it is built and encoded at once, and nobody looks at more
 EARLIEST = datetime(1800, 1, 1, tzinfo=UTC)
 LATEST = datetime(2400, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for; `edges` are those of the buckets, or of the period. Nothing is known beyond `now`."""
+
+    points: Sequence[Point]
+    composed: Composed
+    edges: Sequence[datetime]
+    now: datetime
+
+
+async def understood(
+    work: Work,
+    *,
+    addresses: Sequence[str],
+    from_: datetime,
+    to: datetime,
+    resolution: str | None,
+    timezone: str | None,
+    as_of: datetime | None,
+) -> Question:
+    work.require(Permission.VIEW)
+    found = await asked(work, addresses)
+    made_of = await composed(work, found)
+    check_period(from_, to)
+    now = known_until(as_of, work.now)
+    if resolution is None:
+        check_zone(timezone)
+        return Question(found, made_of, [from_, to], now)
+    zone = resolutions.zone_named((await tenants.own(work)).timezone if timezone is None else timezone)
+    limit = VALUES_MAX // len(found)
+    return Question(
+        found, made_of, resolutions.edges(from_, to, resolutions.resolution(resolution), zone, limit=limit), now
+    )
 
 
 async def asked(work: Work, addresses: Sequence[str]) -> list[Point]:
@@ -65,14 +102,6 @@ def known_until(as_of: datetime | None, now: datetime) -> datetime:
         return now
     check_moment("asOf", as_of)
     return min(as_of, now)
-
-
-async def edges(
-    work: Work, *, from_: datetime, to: datetime, resolution: str, timezone: str | None, columns: int
-) -> list[datetime]:
-    """Where buckets begin and end, in local time of `timezone` (the tenant's), for an answer of so many columns."""
-    zone = resolutions.zone_named((await tenants.own(work)).timezone if timezone is None else timezone)
-    return resolutions.edges(from_, to, resolutions.resolution(resolution), zone, limit=VALUES_MAX // columns)
 
 
 def values_max(*, points: int, from_: datetime, to: datetime, resolution: str | None) -> int:

@@ -44,7 +44,7 @@ async def stood(
     worst: Quality,
     as_of: datetime | None,
 ) -> list[list[Stood]]:
-    """Per series and bucket."""
+    """Per series and bucket; each in a thread, so that a large question does not hold up the others."""
     asked = _Asked(store, worst, as_of)
     found = await asked.figures(series, edges)
     before = await store.last_before(series, at=edges[0], worst=worst, as_of=as_of)
@@ -52,10 +52,9 @@ async def stood(
     for one, figures, sample in zip(series, found, before, strict=True):
         bucket = _astride(figures, edges, now)
         if bucket is None:
-            columns.append(_stood(figures, sample, edges, now))
+            columns.append(await asyncio.to_thread(_stood, figures, sample, edges, now))
         else:
             columns.append(await _parted(asked, one, figures, sample, edges, now, bucket))
-        await asyncio.sleep(0)  # a large question does not hold up the others
     return columns
 
 
@@ -95,7 +94,7 @@ async def _parted(
     parts = [edges[bucket], now + timedelta.resolution, edges[bucket + 1]]
     (found,) = await asked.figures([series], parts)
     split = {name: [*figures[name][:bucket], *found[name], *figures[name][bucket + 1 :]] for name in _FIGURES}
-    stood = _stood(split, before, [*edges[:bucket], *parts, *edges[bucket + 2 :]], now)
+    stood = await asyncio.to_thread(_stood, split, before, [*edges[:bucket], *parts, *edges[bucket + 2 :]], now)
     earlier, later = stood[bucket : bucket + 2]
     whole = Stood(earlier.area + later.area, earlier.seconds + later.seconds, later.last)
     return [*stood[:bucket], whole, *stood[bucket + 2 :]]

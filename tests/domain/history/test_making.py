@@ -1,7 +1,10 @@
 """The history of points that are made of others: what was seen of them live, and sums of what their inputs were."""
 
+import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pkgutil import resolve_name
 from random import Random
 from typing import Any
 
@@ -297,6 +300,31 @@ async def test_a_point_that_is_asked_for_twice_stands_there_twice(acme: Tester) 
     await made(acme, "v", "abs(a)")
 
     assert await read(acme, "v", "b", "v", "b") == ([0.0], [[1.0], [2.0], [1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    "part", ["made._made", "made.Made.stood", "standing._stood", "queries._filled", "queries.thinned"]
+)
+async def test_nobody_waits_while_what_is_large_is_computed(
+    acme: Tester, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    await record(acme, *(("a", minute, -1.0) for minute in range(20)))
+    await made(acme, "v", "abs(a)")
+    going_on = threading.Event()
+    place = f"domain.history.{part}"
+    whole = resolve_name(place)
+
+    def slow(*args: Any, **how: Any) -> Any:
+        assert going_on.wait(60), "the others wait"
+        return whole(*args, **how)
+
+    monkeypatch.setattr(place, slow)
+    asyncio.get_running_loop().call_later(0.02, going_on.set)
+
+    asked: dict[str, Any] = {"resolution": "PT1M", "function": Function.TIME_WEIGHTED_MEAN, "fill": history.Fill.ZERO}
+    _, columns = await read(acme, "v", "a", **asked, max_points=20)
+
+    assert [column[0] for column in columns] == [1.0, -1.0]
 
 
 async def test_a_version_that_came_later_was_not_known_before(acme: Tester) -> None:
