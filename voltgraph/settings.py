@@ -106,6 +106,7 @@ class Settings(BaseSettings):
 
     imports_per_tenant: int = Field(default=4, gt=0)
     import_max_mb: int = Field(default=4_000, gt=0)
+    import_days: int = Field(default=90, gt=0, le=3650)
 
     secret_key: SecretStr | None = Field(default=None, min_length=16)
     metrics_token: SecretStr | None = Field(default=None, min_length=1)

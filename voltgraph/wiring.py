@@ -182,7 +182,9 @@ class House:
                     Adoption: MetersAdopt(),
                     ReadingsFiles: CsvFiles(),
                     ImportRules: ImportRules(
-                        at_once=settings.imports_per_tenant, max_bytes=settings.import_max_mb * 1_000_000
+                        at_once=settings.imports_per_tenant,
+                        max_bytes=settings.import_max_mb * 1_000_000,
+                        keep_days=settings.import_days,
                     ),
                     Spool: spool or NoSpool(),
                     StationLink: link,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter, Gauge
 from sqlalchemy import func
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
@@ -27,6 +28,12 @@ log = structlog.get_logger()
 BATCH = 5_000
 TICK_S = 1.0
 
+RUNNING = Gauge("voltgraph_imports_running", "Files of readings on their way in", multiprocess_mode="livesum")
+ENDED = Counter("voltgraph_imports", "Files of readings that were taken in, by what became of them", ["status"])
+ROWS = Counter("voltgraph_import_rows", "Rows of files that were read")
+RECORDED = Counter("voltgraph_import_readings", "Readings of files that are committed")
+REFUSED = Counter("voltgraph_import_refused", "Rows, or cells of wide files, that could not be recorded")
+
 
 async def receive(workplace: Workplace, actor: Actor, *, import_id: UUID, parts: AsyncIterable[bytes]) -> Import:
     """Imports a file that comes in parts; the next is asked for when there is room for it.
@@ -43,6 +50,11 @@ async def receive(workplace: Workplace, actor: Actor, *, import_id: UUID, parts:
         with suppress(Exception):
             await (await beginning).ended(ImportStatus.INTERRUPTED, _why(error))
         raise
+    with RUNNING.track_inprogress():
+        return await _received(run, parts)
+
+
+async def _received(run: "Run", parts: AsyncIterable[bytes]) -> Import:
     consuming = asyncio.create_task(run.consume(parts), name="import")
     try:
         try:
@@ -54,8 +66,9 @@ async def receive(workplace: Workplace, actor: Actor, *, import_id: UUID, parts:
         consuming.result()
     except (Invalid, LimitExceeded) as error:
         return await run.ended(ImportStatus.FAILED, error.message)
-    except Conflict:
-        raise  # somebody else has ended it
+    except Conflict:  # somebody else has ended it
+        ENDED.labels(ImportStatus.CANCELLED.lower()).inc()
+        raise
     except asyncio.CancelledError as error:
         await run.ended(ImportStatus.INTERRUPTED, _why(error))
         raise
@@ -140,6 +153,7 @@ class Run:
 
     async def _take(self, portion: Portion) -> None:
         self._rows += portion.rows
+        ROWS.inc(portion.rows)
         self._fail(portion.errors)
         self._readings += portion.readings
         self._lines += portion.lines
@@ -166,10 +180,12 @@ class Run:
         async with self._workplace.open_work(self._actor) as work:
             done = await points.record(work, readings)
         self._recorded += done.recorded
+        RECORDED.inc(done.recorded)
         self._fail([RowError(lines[error.index], error.message) for error in done.errors])
 
     def _fail(self, errors: Sequence[RowError]) -> None:
         self._failed += len(errors)
+        REFUSED.inc(len(errors))
         self._errors += errors[: ERRORS_MAX - len(self._errors)]
 
     async def tell(self) -> None:
@@ -184,6 +200,7 @@ class Run:
     async def ended(self, status: ImportStatus, error: str | None = None) -> Import:
         if status is ImportStatus.COMPLETED and self._failed and not self._recorded:
             status, error = ImportStatus.FAILED, "no row could be recorded"
+        ENDED.labels(status.lower()).inc()
         async with self._workplace.open_work(self._actor) as work:
             own = await self._own(work)
             self._write(work, own)

@@ -1,18 +1,20 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from domain.actor import Permission
 from domain.errors import Conflict, Invalid
 from domain.imports.events import ImportChanged
 from domain.imports.layouts import Layout
 from domain.imports.models import OPEN, Import, ImportStatus
+from domain.imports.rules import ImportRules
 from domain.work import Work
 
 NAME_MAX = 255
 LOST_AFTER = timedelta(seconds=60)  # without a sign of life: its process died
 WAITED_FOR = timedelta(days=1)
+_FORGOTTEN_AT_ONCE = 1_000
 
 
 async def begin(work: Work, *, layout: Layout, name: str | None = None) -> Import:
@@ -36,7 +38,7 @@ async def cancel(work: Work, *, import_id: UUID) -> Import:
 
 
 async def look_after(work: Work) -> None:
-    """Ends imports whose process died, and those that nobody sent a file for."""
+    """Ends imports whose process died, and those that nobody sent a file for; forgets those that ended long ago."""
     work.require(Permission.REPORT)
     running = select(Import).where(
         Import.status == ImportStatus.RUNNING, col(Import.updated_at) < work.now - LOST_AFTER
@@ -48,6 +50,15 @@ async def look_after(work: Work) -> None:
     )
     for forgotten in (await work.session.exec(waiting.with_for_update())).all():
         changed(work, forgotten, ImportStatus.FAILED, "no file came")
+    await _forget(work, timedelta(days=work.port(ImportRules).keep_days))
+
+
+async def _forget(work: Work, kept_for: timedelta) -> None:
+    """What was recorded of them stays."""
+    has_ended = col(Import.finished_at) < work.now - kept_for
+    began = col(Import.created_at) < work.now - kept_for  # of which there is an index
+    oldest = select(Import.id).where(began, has_ended).order_by(col(Import.created_at)).limit(_FORGOTTEN_AT_ONCE)
+    await work.session.exec(delete(Import).where(col(Import.id).in_(oldest), has_ended))
 
 
 def changed(work: Work, of: Import, status: ImportStatus, error: str | None = None) -> Import:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from domain import history, imports
 from domain.actor import Role
@@ -249,6 +250,37 @@ async def test_an_import_whose_server_died_is_interrupted_and_one_without_a_file
     async with acme.work() as work:
         await imports.look_after(work)
     assert ((await now(acme, waits)).status, (await now(acme, waits)).error) == (ImportStatus.FAILED, "no file came")
+
+
+async def test_an_import_that_ended_long_ago_is_forgotten_and_its_readings_are_not(acme: Tester, rival: Tester) -> None:
+    old, theirs = await begun(acme), await begun(rival)
+    for tester, one in ((acme, old), (rival, theirs)):
+        await receive(tester, one, FILE)
+    acme.clock.forward(days=89)
+    new = await begun(acme)
+    acme.clock.forward(days=1, seconds=1)
+
+    async with acme.work() as work:
+        await imports.look_after(work)
+
+    async with acme.work(read_only=True) as work:
+        assert [one.id for one in (await imports.listed(work, PageRequest())).rows] == [new.id]
+    assert (await now(rival, theirs)).status is ImportStatus.COMPLETED
+    assert len(await kept(acme, "a", "b")) == 3
+
+
+async def test_imports_are_counted(acme: Tester) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"voltgraph_import{name}", labels) or 0
+
+    names = ("_rows_total", "_readings_total", "_refused_total")
+    before = [*map(counted, names), counted("s_total", status="completed")]
+
+    await receive(acme, await begun(acme), FILE + "now,a,1\n")
+
+    after = [*map(counted, names), counted("s_total", status="completed")]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [4, 3, 1, 1]
+    assert counted("s_running") == 0
 
 
 async def test_another_tenants_import_is_not_there(acme: Tester, rival: Tester) -> None:
