@@ -1,5 +1,6 @@
 """What was said is kept, in order, or its loss is; and nobody waits for it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -242,6 +243,21 @@ async def test_days_that_are_too_old_are_dropped(acme: Tester) -> None:
         ).all()
     assert "station_log_20010203" not in names
     assert f"station_log_{datetime.now(UTC):%Y%m%d}" in names
+
+
+async def test_two_processes_may_make_the_same_day_at_once(acme: Tester) -> None:
+    """The second waits for the first, which has made it before the second looks again."""
+    ensure, day = text("select ensure_station_log_partition(:day)"), {"day": date(2001, 3, 4)}
+    async with acme.workplace.engine.begin() as first, acme.workplace.engine.begin() as second:
+        process = await second.scalar(text("select pg_backend_pid()"))
+        assert await first.scalar(ensure, day)
+        waiting = asyncio.create_task(second.scalar(ensure, day))
+        waits = text("select cardinality(pg_blocking_pids(:process)) > 0")
+        while not await first.scalar(waits, {"process": process}):
+            assert not waiting.done()
+            await asyncio.sleep(0.01)
+        await first.commit()
+        assert await waiting is False
 
 
 async def test_a_house_may_do_without(acme: Tester, settings: Settings) -> None:
