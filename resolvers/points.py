@@ -85,8 +85,12 @@ class Described:
     data_type: SeriesDataType | None = strawberry.field(default=None, description="Where its values come from.")
 
 
-@strawberry.input(description="What changes of a point; what is absent stays, null clears.")
+@strawberry.input(
+    description="What changes of a point; what is absent stays, null clears. `unit` is a base unit, for one that was "
+    "named wrongly: no number changes, and what is recorded is converted to it from then on."
+)
 class UpdatePointInput:
+    unit: Maybe[str | None]
     aggregation: Maybe[SeriesAggregation | None]
     data_type: Maybe[SeriesDataType | None]
     rollover_at: Maybe[float | None]

@@ -7,13 +7,14 @@ from sqlmodel import select
 
 from domain.actor import Permission
 from domain.errors import Conflict, Invalid, LimitExceeded, NotFound
+from domain.points.changes import changed
 from domain.points.models import ADDRESS_MAX, UNIT_MAX, Point, SeriesAggregation, SeriesDataType
 from domain.points.readings import Owner
 from domain.points.room import room
 from domain.units import base_unit
 from domain.work import Work
 
-_FIELDS = ("aggregation", "data_type", "rollover_at")
+_FIELDS = ("unit", "aggregation", "data_type", "rollover_at")
 
 
 async def create(
@@ -34,8 +35,7 @@ async def create(
     work.require(Permission.CONTROL)
     if not 0 < len(address) <= ADDRESS_MAX or not address.isprintable():
         raise Invalid(f"an address is 1 to {ADDRESS_MAX} printable characters", field="address")
-    if unit is not None and (not 0 < len(unit) <= UNIT_MAX or not unit.isprintable()):
-        raise Invalid(f"a unit is 1 to {UNIT_MAX} printable characters", field="unit")
+    _check_name(unit)
     if (await work.session.exec(select(Point.id).where(Point.address == address))).first() is not None:
         raise Conflict(f"point {address} exists already", address=address)
     point = Point(
@@ -59,7 +59,10 @@ async def create(
 
 
 async def update(work: Work, *, address: str, **changes: Any) -> Point:
-    """`changes` are any of aggregation, data_type and rollover_at; what is not given stays."""
+    """`changes` are any of unit, aggregation, data_type and rollover_at; what is not given stays.
+
+    Another unit is another name for what is kept: no number changes. None: the first that a reading names.
+    """
     work.require(Permission.CONTROL)
     found = await work.session.exec(select(Point).where(Point.address == address).with_for_update())
     point = found.first()
@@ -70,7 +73,23 @@ async def update(work: Work, *, address: str, **changes: Any) -> Point:
             raise Invalid(f"{name} of a point cannot be changed", field=name)
         setattr(point, name, value)
     _check(point)
+    if "unit" in changes:
+        _check_unit(point)
+        work.tell(*changed(work.tenant_id, [address]))
     return point
+
+
+def _check_unit(point: Point) -> None:
+    if point.expression is not None:
+        raise Invalid("the unit of what is made of other points is changed with its expression", field="unit")
+    _check_name(point.unit)
+    if point.unit is not None and base_unit(point.unit) != point.unit:
+        raise Invalid(f"values are in base units: {base_unit(point.unit)}, not {point.unit}", field="unit")
+
+
+def _check_name(unit: str | None) -> None:
+    if unit is not None and (not 0 < len(unit) <= UNIT_MAX or not unit.isprintable()):
+        raise Invalid(f"a unit is 1 to {UNIT_MAX} printable characters", field="unit")
 
 
 def _check(point: Point) -> None:

@@ -251,7 +251,7 @@ MUTATIONS: dict[str, list[tuple[str, Any]]] = {
     ],
     "deleteMeter": [('deleteMeter(id: "{meter}") { id }', GONE)],
     "createMeterSeries": [('createMeterSeries(meterId: "{meter}", input: {name: "a"}) { id }', GONE)],
-    "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9}}) {{ id }}', GONE)],
+    "updatePoint": [(f'updatePoint(address: "{ADDRESS}", input: {{rolloverAt: 9, unit: "Wh"}}) {{ id }}', GONE)],
     "createVirtualPoint": [
         (f'createVirtualPoint(input: {{address: "ours", expression: "\'{ADDRESS}\'"}}) {{ id }}', GONE),
         ('createVirtualPoint(input: {address: "v", expression: "sum(\'*\')", stationId: "{station}"}) { id }', GONE),

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from domain import history, meters, points, tenants, virtual_points
 from domain.actor import Role
-from domain.errors import Forbidden, LimitExceeded, NotFound
+from domain.errors import Forbidden, Invalid, LimitExceeded, NotFound
 from domain.page import PageRequest
 from domain.points import Owner, OwnerKind, PointRules, Quality, Reading, ValueType
 from domain.points.fitting import Content, fitted, number_of, text_of
@@ -203,6 +203,26 @@ async def test_what_is_in_another_unit_waits_until_it_is_said_which_one_that_is(
     assert let_in == points.Recorded(2)
     assert await raw(acme, "a/energy") == [1, 2_000, 2, 2_500, 3_000, 4_000]
     assert await raw(rival, "a/energy") == [1]
+
+
+async def test_a_point_that_was_named_wrongly_is_given_its_unit(acme: Tester, rival: Tester) -> None:
+    for tester in (acme, rival):
+        await recorded(tester, Reading("a/energy", NOON, 1, unit="furlong"))
+        assert (await recorded(tester, Reading("a/energy", NOON + SECOND, 2, unit="kWh"))).quarantined
+
+    async with acme.work() as work:
+        await points.update(work, address="a/energy", unit="Wh")
+    await points.release_quarantined(acme.workplace, acme.actor, address="a/energy")
+    await points.release_quarantined(rival.workplace, rival.actor, address="a/energy")
+
+    assert (await raw(acme, "a/energy"), await raw(rival, "a/energy")) == ([1, 2_000], [1])
+    async with acme.work() as work:
+        await points.create(work, address="a/other")
+        await virtual_points.create(work, address="a/made", expression="2 * 'a/energy'")
+    for address, unit in (("a/energy", "kWh"), ("a/energy", ""), ("a/made", "Wh")):
+        with pytest.raises(Invalid):
+            async with acme.work() as work:
+                await points.update(work, address=address, unit=unit)
 
 
 @pytest.fixture
