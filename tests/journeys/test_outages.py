@@ -189,6 +189,27 @@ async def test_readings_that_come_while_the_database_is_away_are_stored_when_it_
         await until(lambda: nothing_waits(operator))
 
 
+async def test_what_waits_with_a_worker_that_is_killed_is_stored_by_another(
+    server: Server, tenant: Tenant, database: Machine, identity: str
+) -> None:
+    async with asyncio.timeout(GUARD_S), Operator(server.url, tenant.secret) as operator:
+        await operator.ask(RECORD, r=[{"address": identity, "at": "2026-06-01T12:00:00Z", "value": 0}])
+        worker = server.holder(await operator.port())
+        with switched_off(database):
+            await until(lambda: _says(server, 503))
+            kept = await operator.ask(RECORD, r=[{"address": identity, "at": "2026-06-01T12:00:01Z", "value": 1}])
+            assert kept == {"recorded": 1, "errors": []}
+            os.kill(worker, signal.SIGKILL)
+        await until(lambda: _says(server, 200))
+
+        async def all_is_there() -> bool:
+            async with Operator(server.url, tenant.secret) as another:
+                (series,) = (await another.ask(HISTORY, p=[identity]))["series"]
+            return bool(series["values"] == [0, 1])
+
+        await until(all_is_there)
+
+
 async def test_redis_goes_and_comes_back(server: Server, tenant: Tenant, cache: Machine, identity: str) -> None:
     base = f"{server.ocpp}/{tenant.slug}"
     async with (
