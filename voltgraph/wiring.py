@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self
 from uuid import UUID
@@ -17,7 +17,6 @@ from domain.actor import system
 from domain.bus import Bus
 from domain.commands import (
     CommandKind,
-    CommandRules,
     CommandStatus,
     Miss,
     Objections,
@@ -27,14 +26,13 @@ from domain.commands import (
     start_delivering,
 )
 from domain.credentials import SecretKey
-from domain.imports import ImportRules, ReadingsFiles
+from domain.imports import ReadingsFiles
 from domain.meters import MetersAdopt
-from domain.points import Adoption, HistoryStore, Latest, NoSpool, PointRules, Spool
+from domain.points import Adoption, HistoryStore, Latest, NoSpool, Spool
 from domain.reactions import OBJECTIONS, leads_on
-from domain.sessions import AuthorizationRules, NobodyElse, PatientAuthority, RoamingAuthority, SessionRules
+from domain.sessions import NobodyElse, PatientAuthority, RoamingAuthority
 from domain.station_log import Recorder, StationLogRules
-from domain.stations import Presence, StationRules, Vendors
-from domain.tenants import PointPolicy, UnknownPolicy
+from domain.stations import Presence, Vendors
 from domain.work import Workplace
 from gateways.files import CsvFiles
 from gateways.graphql import Purse
@@ -73,6 +71,7 @@ from gateways.timescale import TimescaleStore
 from voltgraph.auth import Doorkeeper
 from voltgraph.database import create_engine, plain_url
 from voltgraph.relay import SWEEP_EVERY_S, Relay
+from voltgraph.rules import rules
 from voltgraph.settings import Settings, make_data_dir
 
 
@@ -169,7 +168,6 @@ class House:
             store = await stack.enter_async_context(TimescaleStore(plain_url(settings.database_url)))
             spool = await stack.enter_async_context(_spool(settings)) if settings.spool_mb else None
             link = ClusterLink(presence, router, process_id)
-            log_rules = StationLogRules(days=settings.station_log_days, heartbeats=settings.station_log_heartbeats)
             workplace = Workplace(
                 engine,
                 clock=clock,
@@ -181,37 +179,15 @@ class House:
                     HistoryStore: store,
                     Adoption: MetersAdopt(),
                     ReadingsFiles: CsvFiles(),
-                    ImportRules: ImportRules(
-                        at_once=settings.imports_per_tenant,
-                        max_bytes=settings.import_max_mb * 1_000_000,
-                        keep_days=settings.import_days,
-                    ),
                     Spool: spool or NoSpool(),
                     StationLink: link,
                     SecretKey: ServerKey(settings.hmac_key()),
-                    PointRules: PointRules(
-                        PointPolicy(settings.point_policy),
-                        settings.points_max,
-                        quarantined_for=timedelta(days=settings.quarantine_days),
-                        quarantined_max=settings.quarantine_max,
-                    ),
-                    StationRules: StationRules(
-                        unknown=UnknownPolicy(settings.station_policy),
-                        heartbeat_interval_s=settings.heartbeat_interval_s,
-                        pending_interval_s=settings.station_pending_interval_s,
-                        rejected_interval_s=settings.station_rejected_interval_s,
-                        boot_grace_s=settings.station_boot_grace_s,
-                        configuration_age=timedelta(days=settings.station_configuration_days),
-                    ),
-                    SessionRules: SessionRules(forgotten_after=timedelta(hours=settings.session_forgotten_h)),
-                    StationLogRules: log_rules,
                     Vendors: Vendors(),  # no vendor's plug-in is there yet
-                    CommandRules: _command_rules(settings),
                     Objections: Objections(OBJECTIONS),
-                    AuthorizationRules: _authorization_rules(settings),
                     RoamingAuthority: PatientAuthority(
                         NobodyElse(), deadline_s=settings.roaming_deadline_s, memory_s=settings.roaming_memory_s
                     ),
+                    **rules(settings),
                 },
             )
             answers = await stack.enter_async_context(
@@ -220,7 +196,7 @@ class House:
             pings = Pings(
                 interval_s=settings.station_ping_s, refusals=RedisRefusals(redis), own=partial(own_interval, workplace)
             )
-            recorder = Recorder(workplace, log_rules) if log_rules.days else None
+            recorder = Recorder(workplace, workplace.port(StationLogRules)) if settings.station_log_days else None
             sockets = Sockets()
             attendance = Attendance(
                 workplace, sockets, process_id=process_id, evict=link.evict, lease_s=settings.station_lease_s
@@ -288,6 +264,13 @@ async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[
             await task
 
 
+def _purse(settings: Settings, redis: Redis) -> Purse | None:
+    """What callers may spend on GraphQL, all processes together; a rate of 0 is no budget."""
+    if settings.graphql_budget_per_s == 0:
+        return None
+    return Purse(RedisBudget(redis), per_s=settings.graphql_budget_per_s, burst=settings.graphql_budget_burst)
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         messages_per_s=settings.station_messages_per_s or None,
@@ -295,30 +278,3 @@ def _limits(settings: Settings) -> Limits:
         handshakes_waiting=settings.station_handshakes_waiting,
         heartbeat_interval_s=max(Limits().heartbeat_interval_s, settings.heartbeat_interval_s),
     )
-
-
-def _command_rules(settings: Settings) -> CommandRules:
-    return CommandRules(
-        deadline_s=settings.command_deadline_s,
-        queue_for_max_s=round(settings.command_queue_days * 86_400),
-        queue_max=settings.command_queue_max,
-        attempts_max=settings.command_attempts,
-        retry_s=settings.command_retry_s,
-        retry_max_s=settings.command_retry_max_s,
-    )
-
-
-def _authorization_rules(settings: Settings) -> AuthorizationRules:
-    """For how long stations may remember an answer; 0 is for as long as they like."""
-    remembered_s = settings.authorization_cache_s
-    return AuthorizationRules(
-        remembered_for=timedelta(seconds=remembered_s) if remembered_s else None,
-        clears_caches=settings.authorization_clear_caches,
-    )
-
-
-def _purse(settings: Settings, redis: Redis) -> Purse | None:
-    """What callers may spend on GraphQL, all processes together; a rate of 0 is no budget."""
-    if settings.graphql_budget_per_s == 0:
-        return None
-    return Purse(RedisBudget(redis), per_s=settings.graphql_budget_per_s, burst=settings.graphql_budget_burst)

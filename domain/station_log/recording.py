@@ -18,6 +18,7 @@ from prometheus_client import Gauge
 
 from domain.bus import Bus
 from domain.errors import Unavailable
+from domain.outage import Outage
 from domain.station_log.buffer import Buffer, Owed, Scribe
 from domain.station_log.keeping import Keeper
 from domain.station_log.models import Entry
@@ -57,7 +58,7 @@ class Recorder:
         self._strangers = Strangers(workplace)
         self._keeper = Keeper(workplace)
         self._not_before = 0.0
-        self._failing = False
+        self._outage = Outage(lasting_s=0)
         self._flushing = asyncio.Lock()
 
     def take(self, scribe: Scribe, said: Any, characters: int) -> None:
@@ -136,18 +137,15 @@ class Recorder:
         except Exception as error:
             self._not_before = loop.time() + RETRY_S
             self._buffer.owe_again([owed for owed in batch if owed.tenant_id in by_tenant])
-            self._note_failing(error)
+            self._failed(error)
             return False
-        self._note_failing(None)
+        if self._outage.worked():
+            log.info("station log is kept again")
         return True
 
-    def _note_failing(self, error: Exception | None) -> None:
-        """Once."""
-        if error is not None and not self._failing:
+    def _failed(self, error: Exception) -> None:
+        if self._outage.failed():
             log.warning("station log cannot be kept", reason=str(error) or type(error).__name__)
-        elif error is None and self._failing:
-            log.info("station log is kept again")
-        self._failing = error is not None
 
     async def _tell(self, fresh: Sequence[Owed]) -> None:
         """Only now: whoever began to follow before it was kept hears it here, whoever did later finds it there."""
@@ -171,7 +169,7 @@ class Recorder:
         try:
             await self._keeper.ensure([day])
         except Exception as error:
-            self._note_failing(error)
+            self._failed(error)
 
 
 def _by_tenant(batch: Sequence[Owed]) -> dict[UUID, list[Entry]]:
