@@ -20,7 +20,8 @@ READERS = 4
 CONNECT_S = 5.0
 COMMAND_S = 60.0
 # With a partition a month, planning takes longer than what is planned; which ones it needs, a plan finds out by itself.
-PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+# JIT would be compiled for a plan that is for all partitions and reads a few rows.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 FORGET_SERIES = 500
 
 
@@ -153,11 +154,13 @@ class TimescaleStore(HistoryStore):
 def _pool(
     url: str, size: int, *, command_timeout: float | None = COMMAND_S, settings: Mapping[str, str] = {}, **more: Any
 ) -> asyncpg.Pool:
-    """Connects when it is needed, so that a process may start before its database does."""
+    """Connects when it is needed, so that a process may start before its database does; keeps what it has planned."""
     return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
+        max_inactive_connection_lifetime=0,
+        max_cached_statement_lifetime=0,
         timeout=CONNECT_S,
         command_timeout=command_timeout,
         server_settings={"application_name": "voltgraph history", **settings},

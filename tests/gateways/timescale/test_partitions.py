@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
@@ -154,6 +155,27 @@ async def test_where_a_partition_cannot_be_had_rows_are_kept_all_the_same(
             await asyncio.wait_for(store.write([row(one, datetime(2022, 11, 5, tzinfo=UTC))]), timeout=60)
 
     assert await home(application, one) == ["reading_default"]
+
+
+async def test_nobody_waits_behind_a_partition_that_waits_for_a_long_question(
+    urls: Urls, application: asyncpg.Connection, owner: asyncpg.Connection
+) -> None:
+    await drop(owner, "202112")
+    awaited = (
+        "select count(*) > 0 from pg_locks where not granted and mode = 'AccessExclusiveLock' "
+        "and relation = 'reading_default'::regclass"
+    )
+    async with asyncpg.create_pool(plain_url(urls.database), min_size=2, max_size=2) as pool:
+        async with application.transaction():
+            await application.fetch("select from reading limit 1")
+            making = asyncio.create_task(pool.fetchval(_ENSURE, date(2021, 12, 1)))
+            await until(lambda: application.fetchval(awaited))
+            async with pool.acquire() as asking:
+                await asking.execute("set lock_timeout = '1s'")
+                for _ in range(10):
+                    await asking.fetch("select from reading limit 1")
+        with suppress(asyncpg.LockNotAvailableError):  # a machine that is busy
+            assert await making is True
 
 
 @pytest.mark.parametrize("month", [date(1999, 12, 1), date(2150, 1, 1), None])
