@@ -6,8 +6,8 @@ after them wait behind them: so they wait for a moment at a time.
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 
 _IN_PASSING = """
             loop
