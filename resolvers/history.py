@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -80,6 +81,20 @@ async def columns(
         as_of=as_of,
         max_points=max_points,
         downsampling=downsampling,
+    )
+
+
+async def readings(
+    info: Info,
+    points: Points,
+    from_: From,
+    to: To,
+    quality: Annotated[Quality, strawberry.argument(description="The worst that counts.")] = Quality.BAD,
+    as_of: AsOf = None,
+) -> Sequence[history.ReadingColumns]:
+    context = info.context
+    return await history.reading_columns(
+        context.workplace, context.caller, addresses=points, from_=from_, to=to, quality=quality, as_of=as_of
     )
 
 

@@ -4,6 +4,7 @@ import strawberry
 
 from domain import history
 from domain.history import DropKind
+from domain.points import Quality, Source, ValueType
 from resolvers import history as door
 from schema import limits
 from schema.view import answer, attribute, view
@@ -24,6 +25,21 @@ class History:
 
     timestamps: list[datetime] = attribute("Of each row; with a resolution the beginning of each period.")
     series: list[Series] = attribute("A column per point, in the order of the question.")
+
+
+@view(history.ReadingColumns)
+class PointReadings:
+    """A point's readings as columns of the same length, in the order of time."""
+
+    address: str = attribute("Of the point.")
+    unit: str | None = attribute("Of the values.")
+    value_type: ValueType = attribute("What its readings are.")
+    timestamps: list[datetime] = attribute("When it was measured, by the device's clock.")
+    values: list[float | None] = attribute("In `unit`; booleans are 0 and 1; null where there is no number.")
+    texts: list[str | None] = attribute("Where the value is no number, or the name of the number.")
+    qualities: list[Quality] = attribute("How far the device believes in it.")
+    sources: list[Source] = attribute("How it came.")
+    versions: list[int] = attribute("Which delivery of its moment it is.")
 
 
 @view(history.Drop)
@@ -82,6 +98,12 @@ class HistoryQuery:
         door.columns,
         "What points were, from `from` until before `to`.",
         cost=limits.of_history,
+        size="points",
+    )
+    readings: list[PointReadings] | None = answer(
+        door.readings,
+        "Every reading of points from `from` until before `to`, texts too; as many at once as `history` answers.",
+        cost=limits.of_raw,
         size="points",
     )
     history_energy: Energy | None = answer(

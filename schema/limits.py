@@ -38,6 +38,10 @@ def of_history(arguments: Arguments) -> int:
     return 1 + len(arguments["points"]) + _values(arguments) // _VALUES
 
 
+def of_raw(arguments: Arguments) -> int:
+    return of_history({**arguments, "resolution": None})
+
+
 def of_energy(arguments: Arguments) -> int:
     return 1 + _ENERGY * len(arguments["points"])
 

@@ -12,6 +12,8 @@ from domain.history.exporting import Readings as Readings
 from domain.history.exporting import buckets as buckets
 from domain.history.exporting import readings as readings
 from domain.history.filling import Fill as Fill
+from domain.history.listing import ReadingColumns as ReadingColumns
+from domain.history.listing import reading_columns as reading_columns
 from domain.history.queries import History as History
 from domain.history.queries import Series as Series
 from domain.history.queries import history as history

@@ -52,7 +52,7 @@ async def history(
     Without a resolution every time at which one of the points was read. With one, all buckets of the period, in local
     time of `timezone` (the tenant's); the first and the last are cut to the period. `quality` is the worst that counts:
     BAD for raw values, UNCERTAIN for buckets. With `as_of`, what was known by then. With `max_points`, at most so many
-    rows, chosen by `downsampling`. Texts have no place in a column of numbers: `latest_of` shows them.
+    rows, chosen by `downsampling`. Texts have no place in a column of numbers: `reading_columns` shows them.
 
     The store is asked when the Work is over: no connection to the database waits for a year of values.
     """
@@ -60,6 +60,7 @@ async def history(
         asked = await questions.understood(
             work, addresses=addresses, from_=from_, to=to, resolution=resolution, timezone=timezone, as_of=as_of
         )
+        questions.check_numbers(asked.points)
         check_rows(max_points, columns=len(addresses))
     is_raw = resolution is None
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]

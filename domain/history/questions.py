@@ -9,7 +9,7 @@ from domain import points, tenants, virtual_points
 from domain.actor import Permission
 from domain.errors import Invalid, LimitExceeded, NotFound
 from domain.history import resolutions
-from domain.points import Point
+from domain.points import Point, ValueType
 from domain.virtual_points import Composed
 from domain.work import Work
 
@@ -75,6 +75,14 @@ async def composed(work: Work, asked: Sequence[Point]) -> Composed:
         if address not in found.composites:
             raise NotFound(f"point {address} does not exist", address=address)
     return found
+
+
+def check_numbers(asked: Sequence[Point]) -> None:
+    for point in asked:
+        if point.value_type is ValueType.TEXT:
+            raise Invalid(
+                f"{point.address} is a TEXT, no number: `readings` answers what it said", address=point.address
+            )
 
 
 def check_period(from_: datetime, to: datetime) -> None:

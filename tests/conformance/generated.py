@@ -81,7 +81,7 @@ PLACES = {
     "unwanted": ("Mutation.dismissQuarantined.address",),
     "fresh": ("*.*.input.address",),
     "expressions": ("*.*.input.expression",),
-    "measured": ("*.history.points[*]",),
+    "measured": ("*.history.points[*]", "*.readings.points[*]"),
     "counted": ("*.historyEnergy.points[*]", "*.historyEnergyPerPeriod.points[*]"),
     "cursors": ("*.*.after",),
     "periods": ("*.*.resolution", "*.*.input.samplingInterval"),

@@ -176,6 +176,7 @@ QUERIES: dict[str, list[tuple[str, Any]]] = {
         (f'point(address: "{VIRTUAL}") {{ id latest {{ value }} }}', GONE),
     ],
     "history": [(f'history(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
+    "readings": [(f'readings(points: ["{ADDRESS}"], {YEAR}) {{ timestamps }}', GONE)],
     "historyEnergy": [(f'historyEnergy(points: ["{ADDRESS}"], {YEAR}) {{ series {{ energyWh }} }}', GONE)],
     "historyEnergyPerPeriod": [
         (f'historyEnergyPerPeriod(points: ["{ADDRESS}"], {YEAR}, resolution: "P1M") {{ timestamps }}', GONE)
