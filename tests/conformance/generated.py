@@ -63,6 +63,7 @@ PLACES = {
         *("*.importReadings.input.layout.value", "*.importReadings.input.layout.delimiter"),
     ),
     "sessionOrphans": ("*.*.orphanId",),
+    "orphansSessions": ("Mutation.assignSessionOrphan.sessionId",),
     "identities": ("*.*.identity", "*.*.filter.stationIdentity"),
     "newcomers": ("*.*.input.identity",),
     "uids": (

@@ -87,6 +87,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         commands { nodes { id } }
         imports { nodes { id } }
         sessionOrphans { nodes { id } }
+        orphansSessions: sessions(filter: {stationIdentity: "CP-ORPHANED"}) { nodes { id } }
         credentials(first: 1) { nodes { id name } }
         points { nodes { address unit } pageInfo { endCursor } }
     }""")
