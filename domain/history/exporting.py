@@ -49,28 +49,10 @@ async def readings(
     A virtual point has one whenever one of its inputs has, as it was shown live; `quality` is that of its inputs.
     Whether it may be asked is known when this returns, before the first page.
     """
-    asked, composed = await checked(workplace, actor, addresses=addresses, from_=from_, to=to, as_of=as_of)
-    store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
-    return pages_of(store, asked, composed, from_, to, quality or Quality.BAD, as_of)
-
-
-async def checked(
-    workplace: Workplace,
-    actor: Actor,
-    *,
-    addresses: Sequence[str],
-    from_: datetime,
-    to: datetime,
-    as_of: datetime | None,
-) -> tuple[list[Point], Composed]:
-    """The points that are asked for, and what the virtual ones are made of; raises what speaks against the question."""
     async with workplace.open_work(actor, read_only=True) as work:
-        work.require(Permission.VIEW)
-        asked = await questions.asked(work, addresses)
-        composed = await questions.composed(work, asked)
-        questions.check_period(from_, to)
-        questions.known_until(as_of, work.now)
-    return asked, composed
+        asked = await questions.understood(work, addresses=addresses, from_=from_, to=to, as_of=as_of)
+    store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
+    return pages_of(store, asked.points, asked.composed, from_, to, quality or Quality.BAD, as_of)
 
 
 async def pages_of(

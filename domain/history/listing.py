@@ -8,7 +8,7 @@ from typing import cast
 
 from domain.actor import Actor
 from domain.history import questions
-from domain.history.exporting import Readings, checked, pages_of
+from domain.history.exporting import Readings, pages_of
 from domain.points import HistoryStore, Point, Quality, Row, Source, ValueType
 from domain.work import Workplace
 
@@ -39,19 +39,20 @@ async def reading_columns(
     as_of: datetime | None = None,
 ) -> list[ReadingColumns]:
     """All readings in [from_, to) as `readings` pages them. Raises `LimitExceeded` where they are too many at once."""
-    asked, composed = await checked(workplace, actor, addresses=addresses, from_=from_, to=to, as_of=as_of)
+    async with workplace.open_work(actor, read_only=True) as work:
+        asked = await questions.understood(work, addresses=addresses, from_=from_, to=to, as_of=as_of)
     store = workplace.port(HistoryStore)  # type: ignore[type-abstract]
-    each = {point.address: point for point in asked}  # who names one twice reads it once
+    each = {point.address: point for point in asked.points}  # who names one twice reads it once
     found: dict[str, list[Row]] = {address: [] for address in each}
     left = questions.VALUES_MAX
-    pages = pages_of(store, list(each.values()), composed, from_, to, quality or Quality.BAD, as_of)
+    pages = pages_of(store, list(each.values()), asked.composed, from_, to, quality or Quality.BAD, as_of)
     async with aclosing(cast("AsyncGenerator[Readings, None]", pages)) as parts:
         async for page in parts:
             left -= len(page.rows)
             if left < 0:
                 raise questions.too_many()
             found[page.point.address] += page.rows
-    return [_columns(point, found[point.address]) for point in asked]
+    return [_columns(point, found[point.address]) for point in asked.points]
 
 
 def _columns(point: Point, rows: Sequence[Row]) -> ReadingColumns:

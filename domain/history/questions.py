@@ -35,8 +35,8 @@ async def understood(
     addresses: Sequence[str],
     from_: datetime,
     to: datetime,
-    resolution: str | None,
-    timezone: str | None,
+    resolution: str | None = None,
+    timezone: str | None = None,
     as_of: datetime | None,
 ) -> Question:
     work.require(Permission.VIEW)
