@@ -6,6 +6,7 @@ import strawberry
 
 from domain import points
 from domain.points import OwnerKind, PointKind, Quality, SeriesAggregation, SeriesDataType, Source, ValueType
+from resolvers import point_updates
 from resolvers import points as door
 from schema import limits
 from schema.page import Connection
@@ -138,7 +139,7 @@ class PointMutation:
 @strawberry.type
 class PointSubscription:
     point_updates: AsyncGenerator[PointUpdate, None] = stream(
-        door.updates,
+        point_updates.updates,
         "The latest reading of each point, then every newer one; readings may be conflated.",
         conflate=attrgetter("address"),
     )
