@@ -47,23 +47,26 @@ where excluded.version >= reading.version and (reading.value, reading.text, read
 
 # What a higher version is about to replace; and what came when a higher one was there already.
 # One corrects at a time, since each must see what the one before it has left. (Rows cannot be locked for that where
-# TimescaleDB has compressed them.)
+# TimescaleDB has compressed them.) What is there is looked up row by row, which `limit` forces: of a month of which
+# there are no statistics yet, the planner would rather read all.
 _CORRECTING = "select pg_advisory_xact_lock(hashtext('readings are corrected'))"
 _SUPERSEDE = """
 insert into reading_superseded (series, at, version, value, text, quality, source, recorded_at)
-select series, at, version, value, text, quality, source, recorded_at from reading
-where exists (
-    select from reading_staging staged
-    where staged.series = reading.series and staged.at = reading.at and staged.version > reading.version
-)
+select there.series, there.at, there.version, there.value, there.text, there.quality, there.source, there.recorded_at
+from reading_staging staged cross join lateral (
+    select * from reading
+    where reading.series = staged.series and reading.at = staged.at and reading.version < staged.version limit 1
+) there
 on conflict do nothing
 """
 _SUPERSEDED = """
 insert into reading_superseded (series, at, version, value, text, quality, source, recorded_at)
 select distinct on (staged.series, staged.at, staged.version) staged.series, staged.at, staged.version,
     staged.value, staged.text, staged.quality, staged.source, now()
-from reading_staging staged
-join reading on reading.series = staged.series and reading.at = staged.at and reading.version > staged.version
+from reading_staging staged cross join lateral (
+    select from reading
+    where reading.series = staged.series and reading.at = staged.at and reading.version > staged.version limit 1
+) there
 order by staged.series, staged.at, staged.version, staged.n desc
 on conflict (series, at, version) do update set value = excluded.value, text = excluded.text,
     quality = excluded.quality, source = excluded.source, recorded_at = excluded.recorded_at
