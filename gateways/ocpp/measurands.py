@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Final
 
 from domain import points
+from domain.errors import Invalid
 from domain.points import Owner, OwnerKind, Quality, Reading
 from domain.sessions import Moment, Sample, Signed
 from domain.stations import address_of
@@ -28,6 +29,7 @@ _MOMENTS: Final = {"Transaction.Begin": Moment.BEGIN, "Transaction.End": Moment.
 _TOTALS_AT: Final = (_OUTLET, "Cable", "Inlet", "Body")  # never the vehicle's own meter
 _MULTIPLIER_MAX: Final = 30
 _WORD_MAX: Final = 64
+_TEXT_CUT: Final = 1_000
 _PHASES: Final = (("L1", "L2", "L3"), ("L1-N", "L2-N", "L3-N"))
 
 _DEFAULT_UNITS: Final = {
@@ -177,28 +179,29 @@ def readings(meters: Iterable[Meter], *, identity: str, evse_number: int | None)
 
 
 async def record(call: Call, meters: Sequence[Meter], *, evse_number: int | None) -> None:
-    """Answer the station after this: then they are kept. What is refused as a number is kept as text."""
+    """Answer the station after this: then they are kept. What is refused as it is, is kept as a text that is."""
     batch = list(readings(meters, identity=call.identity, evse_number=evse_number))
     if not batch:
         return
     refused = await _recorded(call, batch)
     if refused:
-        await _recorded(call, [_as_text(reading) for reading in refused if reading.value is not None])
+        await _recorded(call, [_as_text(reading) for reading in refused])
 
 
 def _as_text(reading: Reading) -> Reading:
-    """`1e+308 kWh`, which is too large in Wh."""
-    text = f"{reading.value:.15g} {reading.unit or ''}".strip()
+    """`1e+308 kWh`, which is too large in Wh; the beginning of what is too long, all of which the station log has."""
+    text = reading.text if reading.value is None else f"{reading.value:.15g} {reading.unit or ''}".strip()
+    text = (text or "").replace("\0", "\N{REPLACEMENT CHARACTER}")[:_TEXT_CUT]
     return reading._replace(value=None, unit=None, text=text, quality=Quality.UNCERTAIN)
 
 
 async def _recorded(call: Call, batch: Sequence[Reading]) -> list[Reading]:
-    """Those that were not."""
+    """Those that were not, for what they are."""
     async with call.write() as work:
         done = await points.record(work, batch, owner=Owner(OwnerKind.STATION, call.station_id))
     problems = [*done.errors, *done.quarantined]
     call.tolerate([Deviation("reading", batch[error.index].address[:120], error.message) for error in problems])
-    return [batch[error.index] for error in done.errors]
+    return [batch[error.index] for error in done.errors if error.code == Invalid.code]
 
 
 def _total(values: Sequence[Value], measurand: str, unit: str) -> float | None:

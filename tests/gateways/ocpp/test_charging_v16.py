@@ -240,6 +240,25 @@ async def test_signed_and_strange_values_are_kept_as_they_came(charger: Speaker)
     }
 
 
+async def test_of_what_cannot_be_kept_as_it_is_a_text_is(charger: Speaker) -> None:
+    sampled = [
+        {"value": "1"},
+        {"value": "9" * 20_000, "measurand": "Current.Import"},
+        {"value": "a\0b", "measurand": "Temperature"},
+        {"value": "5", "measurand": "Voltage", "unit": "v" * 20_000},
+        {"value": "1e308", "measurand": "Power.Active.Import", "unit": "kW"},
+    ]
+    await charger.say("MeterValues", {"connectorId": 1, "meterValue": [entry(5, *sampled)]})
+    latest = await charger.latest()
+    assert latest == {
+        f"1/{REGISTER}": 1,
+        "1/Current.Import": "9" * 1_000,
+        "1/Temperature": "a\N{REPLACEMENT CHARACTER}b",
+        "1/Voltage": f"5 {'v' * 998}",
+        "1/Power.Active.Import": "1e+308 kW",
+    }
+
+
 async def test_a_value_in_another_unit_than_before_is_converted_or_waits_until_it_is_let_in(charger: Speaker) -> None:
     for at, unit in ((5, "Celsius"), (6, "Fahrenheit"), (7, "gas mark")):
         sampled = {"value": "41", "measurand": "Temperature", "unit": unit}
