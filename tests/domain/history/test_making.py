@@ -2,15 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pkgutil import resolve_name
 from random import Random
+from statistics import mean
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func
 from sqlmodel import select
+from uuid_utils.compat import uuid7
 
 from domain import history, points, virtual_points
 from domain.errors import Invalid, LimitExceeded, NotFound
@@ -92,6 +97,69 @@ async def test_raw_history_is_what_was_seen_live(acme: Tester, seed: int) -> Non
         minutes, (values,) = await read(acme, address, start=0.1, end=minute + 1)
         numbers = dict(zip(minutes, values, strict=True))
         assert numbers == {at: value for at, value in shown.items() if value is not None}
+
+
+Seen = Mapping[str, float | None]  # what the inputs show; those of a pattern are not there before their first readings
+
+
+def total(seen: Seen, of: Callable[[list[float]], float]) -> float | None:
+    values = [value for name, value in seen.items() if name.startswith("s/")]
+    known = [value for value in values if value is not None]
+    return of(known) if known and len(known) == len(values) else None
+
+
+def both(seen: Seen, of: Callable[[float, float], float]) -> float | None:
+    a, b = seen["a"], seen["b"]
+    return None if a is None or b is None else of(a, b)
+
+
+PLAINLY: dict[str, Callable[[Seen], float | None]] = {
+    "max(0, '@a' - '@b')": lambda seen: both(seen, lambda a, b: max(0, a - b)),
+    "('@a' + 1) / '@b'": lambda seen: both(seen, lambda a, b: (a + 1) / b) if seen["b"] else None,
+    "abs(sum('@s/*'))": lambda seen: total(seen, lambda values: abs(sum(values))),
+    "coalesce(avg('@s/*'), 7) * 2": lambda seen: 2 * (known if (known := total(seen, mean)) is not None else 7),
+    "if('@a' > '@b', '@s/1', '@b')": lambda seen: (
+        seen.get("s/1") if both(seen, lambda a, b: a > b) else both(seen, lambda _, b: b)
+    ),
+}
+READ = st.dictionaries(st.integers(0, 240), st.one_of(st.none(), st.integers(-5, 5)), max_size=8)
+
+
+@given(inputs=st.fixed_dictionaries(dict.fromkeys(("a", "b", "s/1", "s/2"), READ)))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_the_inputs_do_a_virtual_point_is_what_they_come_to_at_each_moment(
+    acme: Tester, inputs: dict[str, dict[int, int | None]]
+) -> None:
+    here = f"{uuid7().hex}/"
+    async with acme.work() as work:
+        for name in inputs:
+            await points.create(work, address=here + name, unit="W")
+    await record(acme, *((here + name, at, value) for name, found in inputs.items() for at, value in found.items()))
+    addresses = {text: f"{here}v{number}" for number, text in enumerate(PLAINLY)}
+    for text, address in addresses.items():
+        await made(acme, address, text.replace("@", here), "W")
+
+    minutes, columns = await read(acme, *addresses.values(), end=300)
+    energy = await energies(acme, *addresses.values(), end=300)
+    for text, column, energy_wh in zip(addresses, columns, energy, strict=True):
+        own = [name for name in inputs if f"@{name}'" in text or (name.startswith("s/") and "@s/*" in text)]
+        moments = sorted({at for name in own for at in inputs[name]})
+        values = {at: PLAINLY[text](seen(inputs, at)) for at in moments}
+        numbers = {at: pytest.approx(value) for at, value in values.items() if value is not None}
+        assert {at: value for at, value in zip(minutes, column, strict=True) if value is not None} == numbers, text
+        stood = [
+            value * min(end - at, 60) / 60 for at, end in pairwise([*moments, 300]) if (value := values[at]) is not None
+        ]
+        assert energy_wh == [pytest.approx(sum(stood)) if stood else None], text
+
+
+def seen(read: dict[str, dict[int, int | None]], at: int) -> Seen:
+    shown: dict[str, float | None] = {}
+    for name, found in read.items():
+        last = max((moment for moment in found if moment <= at), default=None)
+        if last is not None or not name.startswith("s/"):
+            shown[name] = found[last] if last is not None and at - last < 60 else None
+    return shown
 
 
 async def test_a_mean_of_sums_is_the_sum_of_means(acme: Tester) -> None:
