@@ -2,10 +2,15 @@
 
 from domain.points.adoption import Adoption as Adoption
 from domain.points.changes import heed_changes as heed_changes
+from domain.points.columns import Ids as Ids
+from domain.points.columns import Moments as Moments
+from domain.points.columns import are_all as are_all
+from domain.points.columns import lay as lay
 from domain.points.describing import create as create
 from domain.points.describing import update as update
 from domain.points.latest import Latest as Latest
 from domain.points.latest import LatestReading as LatestReading
+from domain.points.latest import LatestReadings as LatestReadings
 from domain.points.models import OwnerKind as OwnerKind
 from domain.points.models import Point as Point
 from domain.points.models import PointKind as PointKind
@@ -53,5 +58,6 @@ from domain.points.store import Figures as Figures
 from domain.points.store import HistoryStore as HistoryStore
 from domain.points.store import Refused as Refused
 from domain.points.store import Row as Row
+from domain.points.store import Rows as Rows
 from domain.points.store import Sample as Sample
 from domain.points.store import Track as Track

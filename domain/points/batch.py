@@ -1,17 +1,19 @@
 """A batch of readings on its way to rows: by columns where nothing is the matter, which is nearly always."""
 
+from array import array
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import TypeGuard, cast
+from typing import NamedTuple, cast
 
+from domain.points.columns import Moments, are_all
 from domain.points.fitting import content, fitted, misfit
-from domain.points.known import Known, Unlearned
-from domain.points.latest import LatestReading
-from domain.points.models import ADDRESS_MAX, UNIT_MAX, ValueType
-from domain.points.news import Live
+from domain.points.known import Addresses, Known, Roster, Unlearned
+from domain.points.latest import LatestReading, LatestReadings
+from domain.points.models import ADDRESS_MAX, UNIT_MAX
+from domain.points.news import Live, Lives
 from domain.points.readings import Quality, Reading, Recorded, RecordError, Source
-from domain.points.store import Row
+from domain.points.store import Row, Rows
 from domain.units import CONVERSIONS
 
 TEXT_MAX = 10_000
@@ -24,42 +26,63 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 class Batch:
     """Each reading ends as a row, as an error, or as a misfit of its point's type or unit.
 
-    `sound` are those with which nothing is wrong in themselves, `misfits` the places of some of these.
+    `sound` are those with which nothing is wrong in themselves, `misfits` the places of some of these. `roster` are
+    their points, where `addresses` has them at hand.
     """
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[Reading], addresses: Addresses) -> None:
         self._size = len(readings)
         self._unsound: list[RecordError] = []
         self._unfit: list[RecordError] = []  # what the point or the store has against a reading
         self.misfits: list[int] = []
-        self._rows: list[Row] = []
+        self._rows: Sequence[Row] = []
         self._origins: Sequence[int] = ()  # of each row the place of its reading in `sound`
         self._points: Sequence[Known | Unlearned] = ()  # of each sound reading
         self._refused: set[int] = set()
         self._indexes: Sequence[int] = range(len(readings))  # of each sound reading
         self.sound = readings
-        if not _are_sound(readings):
+        self._columns = _columns(readings)
+        self.roster = None if self._columns is None else addresses.called(self._columns.addresses)
+        if self._columns is None or not _are_sound(self._columns, are_known=self.roster is not None):
             problems = [_problem(reading) for reading in readings]
             self._unsound = [RecordError(index, why) for index, why in enumerate(problems) if why is not None]
             self._indexes = [index for index, why in enumerate(problems) if why is None]
             self.sound = [readings[index] for index in self._indexes]
+            self._columns = _columns(self.sound)
+            self.roster = None if self._columns is None else addresses.called(self._columns.addresses)
 
-    def rows(self, points: Sequence[Known | Unlearned]) -> list[Row]:
+    @property
+    def settled(self) -> Roster | None:
+        """`roster`, where the batch has nothing to teach: no unit of a point that has none yet."""
+        if self.roster is None or self._columns is None:
+            return None
+        units = self._columns.units
+        if are_all(units, None) or all(
+            unit is None or own is not None for unit, own in zip(units, self.roster.units, strict=True)
+        ):
+            return self.roster
+        return None
+
+    def rows(self, points: Sequence[Known | Unlearned]) -> Sequence[Row]:
         """`points`: of each sound reading."""
         self._points, self._refused, self._unfit, self.misfits = points, set(), [], []
-        self._rows, self._origins = _plain_rows(self.sound, points), range(len(self.sound))
-        if not self._rows:
-            self._origins = []
-            for place, (reading, point) in enumerate(zip(self.sound, points, strict=True)):
-                found = _row(reading, point)
-                if isinstance(found, Row):
-                    self._rows.append(found)
-                    self._origins.append(place)
-                elif found is None:
-                    self.misfits.append(place)
-                else:
-                    self._unfit.append(RecordError(self._indexes[place], found.message, found.code))
-        return self._rows
+        plain = None if self._columns is None else _plain_rows(self._columns, points)
+        if plain is not None:
+            self._rows, self._origins = plain, range(len(plain))
+            return plain
+        rows: list[Row] = []
+        origins: list[int] = []
+        for place, (reading, point) in enumerate(zip(self.sound, points, strict=True)):
+            found = _row(reading, point)
+            if isinstance(found, Row):
+                rows.append(found)
+                origins.append(place)
+            elif found is None:
+                self.misfits.append(place)
+            else:
+                self._unfit.append(RecordError(self._indexes[place], found.message, found.code))
+        self._rows, self._origins = rows, origins
+        return rows
 
     @property
     def recorded(self) -> Recorded:
@@ -84,67 +107,75 @@ class Batch:
         self._refused.add(position)
         self._unfit.append(RecordError(self._indexes[self._origins[position]], reason))
 
-    def newest(self, now: datetime) -> list[Live]:
+    def newest(self, now: datetime) -> Sequence[Live]:
         """The last that a device says now of each point, by its own time; of several at one time the highest version,
         of equal ones the last given. What is more than a day ahead is none: it would be the latest until then.
         """
-        if not self._rows:
-            return []
-        rows, origins = self._rows, self._origins
-        until = now + AHEAD
-        series, ats, _, _, _, sources, _ = zip(*rows, strict=True)
-        if (
-            self._refused
-            or len(set(series)) < len(rows)
-            or sources.count(Source.DEVICE) < len(rows)
-            or max(ats) > until
-        ):
-            positions = self._newest(until)
-            rows, origins = [rows[position] for position in positions], [origins[position] for position in positions]
-        points = [self._points[origin] for origin in origins]
-        return _lives(rows, [self.sound[origin] for origin in origins], cast("list[Known]", points))
+        rows, points, until = self._rows, self._points, now + AHEAD
+        if isinstance(rows, Rows) and isinstance(points, Roster) and points.are_different and not self._refused:
+            _, moments, values, texts, qualities, sources, _ = rows.columns
+            if are_all(sources, Source.DEVICE) and moments.span[1] <= until:
+                latest = LatestReadings(points.ids, moments, values, texts, qualities)
+                return Lives(points.addresses, points.owner_ids, latest, roster=points)
+        return [self._live(position) for position in self._newest(until)]
 
     def _newest(self, until: datetime) -> Collection[int]:
-        newest: dict[int, int] = {}
+        newest: dict[int, tuple[datetime, int, int]] = {}
         for position, (series, at, _, _, _, source, version) in enumerate(self._rows):
             if source is Source.DEVICE and at <= until and position not in self._refused:
                 other = newest.get(series)
-                if other is None or (self._rows[other].at, self._rows[other].version) <= (at, version):
-                    newest[series] = position
-        return newest.values()
+                if other is None or other[:2] <= (at, version):
+                    newest[series] = at, version, position
+        return [position for _, _, position in newest.values()]
+
+    def _live(self, position: int) -> Live:
+        (_, at, value, text, quality, _, _), origin = self._rows[position], self._origins[position]
+        point = cast("Known", self._points[origin])  # for it has a row
+        return Live(self.sound[origin].address, point.owner_id, LatestReading(point.point_id, at, value, text, quality))
 
 
-def _lives(rows: Sequence[Row], readings: Sequence[Reading], points: Sequence[Known]) -> list[Live]:
-    latest = [
-        LatestReading(point_id, at, value, text, quality)
-        for (_, at, value, text, quality, _, _), (point_id, *_) in zip(rows, points, strict=True)
-    ]
-    addresses, owners = [reading.address for reading in readings], [point.owner_id for point in points]
-    return list(map(Live._make, zip(addresses, owners, latest, strict=True)))
+class _Columns(NamedTuple):
+    addresses: tuple[str, ...]
+    moments: Moments
+    values: Sequence[float | None]
+    texts: Sequence[str | None]
+    qualities: Sequence[Quality]
+    units: Sequence[str | None]
+    sources: Sequence[Source]
+    versions: Sequence[int]
 
 
-def _plain_rows(readings: Sequence[Reading], points: Sequence[Known | Unlearned]) -> list[Row]:
-    """The rows of readings that are what their points are, in their units; none where any of them is not."""
-    if not readings or not _are_known(points):
-        return []
-    _, ats, values, texts, qualities, units, sources, versions = zip(*readings, strict=True)
-    if units.count(None) < len(units) and any(
-        unit is not None and (unit in CONVERSIONS or unit != point.unit)
-        for unit, point in zip(units, points, strict=True)
+def _columns(readings: Sequence[Reading]) -> _Columns | None:
+    """None where there are none, or a time or a number is none."""
+    if not readings:
+        return None
+    addresses, ats, values, *others = zip(*readings, strict=True)
+    moments = Moments(ats)
+    try:
+        moments.microseconds  # noqa: B018  # counts them
+        numbers = values if None in values else array("d", values)  # booleans and whole numbers too
+    except (TypeError, OverflowError):  # a time without a zone, a number beyond all
+        return None
+    return _Columns(addresses, moments, numbers, *others)
+
+
+def _plain_rows(columns: _Columns, points: Sequence[Known | Unlearned]) -> Rows | None:
+    """The rows of readings that are what their points are, in their units; None where any of them is not."""
+    if not isinstance(points, Roster):
+        return None
+    _, moments, values, texts, qualities, units, sources, versions = columns
+    if not are_all(units, None) and any(
+        unit is not None and (unit in CONVERSIONS or unit != own) for unit, own in zip(units, points.units, strict=True)
     ):
-        return []
-    types = [point.value_type for point in points]
-    if types.count(ValueType.NUMBER) < len(types) or texts.count(None) < len(texts):
+        return None
+    if not (points.are_numbers and are_all(texts, None)):
+        types = [point.value_type for point in points]
         for fit in zip(types, values, texts, qualities, strict=True):
             if fitted(*fit) != fit[1:3]:
-                return []
-    numbers = [None if value is None else float(value) for value in values] if None in values else map(float, values)
-    series = [point.series for point in points]
-    return list(map(Row._make, zip(series, ats, numbers, texts, qualities, sources, versions, strict=True)))
-
-
-def _are_known(points: Sequence[Known | Unlearned]) -> TypeGuard[Sequence[Known]]:
-    return set(map(type, points)) <= {Known}
+                return None
+    if not isinstance(values, array):
+        values = [None if value is None else float(value) for value in values]
+    return Rows(points.series, moments, values, texts, qualities, sources, versions)
 
 
 def _row(reading: Reading, point: Known | Unlearned) -> Row | Unlearned | None:
@@ -160,33 +191,31 @@ def _row(reading: Reading, point: Known | Unlearned) -> Row | Unlearned | None:
     return Row(point.series, at, *kept, quality, source, version)
 
 
-def _are_sound(readings: Sequence[Reading]) -> bool:
-    """Whether all of them are, at a glance; of which are not, `_problem` tells."""
-    if not readings:
-        return True
-    addresses, ats, values, texts, qualities, units, _, versions = zip(*readings, strict=True)
+def _are_sound(columns: _Columns, *, are_known: bool) -> bool:
+    """Whether all of them are, at a glance; of which are not, `_problem` tells. What is known was sound before."""
+    addresses, moments, values, texts, qualities, units, _, versions = columns
     try:
         return (
-            min(map(len, addresses)) > 0
-            and max(map(len, addresses)) <= ADDRESS_MAX
-            and "".join(addresses).isprintable()
-            and min(ats) >= EARLIEST
-            and max(ats) < LATEST
+            (are_known or _are_addresses(addresses))
+            and moments.span[0] >= EARLIEST
+            and moments.span[1] < LATEST
             and min(versions) > 0
             and max(versions) <= VERSION_MAX
             and all(unit is None or _problem_of_unit(unit) is None for unit in set(units))
             and (
-                all(map(isfinite, values))
-                if None not in values
+                isfinite(sum(values)) or all(map(isfinite, values))  # the sum of large numbers may not be
+                if isinstance(values, array)
                 else all(map(_says_something, values, texts, qualities))
                 and all(value is None or isfinite(value) for value in values)
             )
-            and (
-                texts.count(None) == len(texts) or all(text is None or _problem_of_text(text) is None for text in texts)
-            )
+            and (are_all(texts, None) or all(text is None or _problem_of_text(text) is None for text in texts))
         )
-    except (TypeError, OverflowError):  # a time without a zone, a number beyond all
+    except (TypeError, OverflowError):  # a number beyond all
         return False
+
+
+def _are_addresses(addresses: Sequence[str]) -> bool:
+    return min(map(len, addresses)) > 0 and max(map(len, addresses)) <= ADDRESS_MAX and "".join(addresses).isprintable()
 
 
 def _says_something(value: float | None, text: str | None, quality: Quality) -> bool:

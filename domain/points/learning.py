@@ -24,9 +24,6 @@ from domain.work import Work
 
 async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) -> list[Known | Unlearned]:
     """The point of each reading. The first of an address that has a unit says what a new point is like."""
-    found = _found(work, readings)
-    if found is not None:
-        return [*found]
     addresses = DIRECTORY.of(work.tenant_id)
     points: dict[str, Known | Unlearned] = {}
     missing: dict[str, Reading] = {}
@@ -38,22 +35,6 @@ async def known(work: Work, readings: Sequence[Reading], owner: Owner | None) ->
             points[address] = hit
     points |= await _learned(work, lambda own: _learn(own, missing, owner))
     return [points[reading.address] for reading in readings]
-
-
-def known_here(work: Work, readings: Sequence[Reading]) -> list[Known] | None:
-    """The point of each reading as this process remembers it, where it remembers all of them."""
-    found = DIRECTORY.of(work.tenant_id).look([reading.address for reading in readings])
-    return [point for point in found if point is not None] if None not in found else None
-
-
-def _found(work: Work, readings: Sequence[Reading]) -> list[Known] | None:
-    """Where none of them has to be asked for."""
-    found = known_here(work, readings)
-    if found is not None and any(
-        reading.unit is not None and point.unit is None for reading, point in zip(readings, found, strict=True)
-    ):
-        return None
-    return found
 
 
 def _first_of_each(readings: Sequence[Reading]) -> dict[str, Reading]:

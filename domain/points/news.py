@@ -5,18 +5,20 @@ time and again. Batches that overlap in part all arrive, and may do so out of or
 listens takes them through `Updates`, which lets nothing older pass.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
 from itertools import groupby, repeat
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import orjson
 
 from domain.bus import Message, Topic
-from domain.points.latest import LatestReading
+from domain.points.columns import Columns, Moments, are_all
+from domain.points.known import Roster, digest
+from domain.points.latest import LatestReading, LatestReadings
 from domain.points.models import Point
 from domain.points.readings import Quality
 
@@ -32,6 +34,32 @@ class Live(NamedTuple):
     address: str
     owner_id: UUID | None
     latest: LatestReading
+
+
+class Lives(Columns[Live]):
+    """By column: addresses, owners, `LatestReadings`; with their roster, where they are one batch."""
+
+    make = Live._make
+
+    def __init__(self, *columns: Any, roster: Roster | None = None) -> None:
+        super().__init__(*columns)
+        self.roster = roster
+
+    @property
+    def is_one_message(self) -> bool:
+        return len(self) <= READINGS_PER_MESSAGE and self.roster is not None and len(self.roster.owners) == 1
+
+    @property
+    def latest(self) -> LatestReadings:
+        latest: LatestReadings = self.columns[2]
+        return latest
+
+    @classmethod
+    def of(cls, items: Sequence[Live]) -> Self:
+        if isinstance(items, cls) or not items:
+            return items if isinstance(items, cls) else cls()
+        addresses, owner_ids, latest = zip(*items, strict=True)
+        return cls(addresses, owner_ids, LatestReadings.of(latest))
 
 
 class PointUpdate(NamedTuple):
@@ -59,32 +87,39 @@ def every_topic(tenant_id: UUID) -> Topic:
     return Topic(tenant_id, KIND)
 
 
-def messages(tenant_id: UUID, readings: Iterable[Live]) -> list[Message]:
+def messages(tenant_id: UUID, readings: Sequence[Live]) -> list[Message]:
+    if isinstance(readings, Lives) and readings.is_one_message:
+        return [_message(topic(tenant_id, readings.columns[1][0]), readings)]
     by_owner: dict[UUID | None, list[Live]] = {}
     for owner_id, group in groupby(readings, key=attrgetter("owner_id")):
         by_owner.setdefault(owner_id, []).extend(group)
     return [
-        _message(topic(tenant_id, owner_id), batch[start : start + READINGS_PER_MESSAGE])
+        _message(topic(tenant_id, owner_id), Lives.of(batch[start : start + READINGS_PER_MESSAGE]))
         for owner_id, batch in by_owner.items()
         for start in range(0, len(batch), READINGS_PER_MESSAGE)
     ]
 
 
-def _message(heard_on: Topic, readings: list[Live]) -> Message:
-    """Columns, since most of what is told of many readings is the same."""
-    addresses = [reading.address for reading in readings]
-    latest = [reading.latest for reading in readings]
-    texts = [one.text for one in latest]
-    qualities = [one.quality for one in latest]
+def _message(heard_on: Topic, readings: Lives) -> Message:
+    """Columns, since most of what is told of many readings is the same: then one stands for all."""
+    addresses, _, latest = readings.columns
+    _, moments, values, texts, qualities = latest.columns
+    roster = readings.roster
     columns = (
-        addresses,
-        [one.at if one.at.tzinfo is UTC else one.at.astimezone(UTC) for one in latest],
-        [one.value for one in latest],
-        None if texts.count(None) == len(texts) else texts,
-        qualities[0] if qualities.count(qualities[0]) == len(qualities) else qualities,
+        addresses if roster is None else roster.told,
+        _told(moments),
+        values.tolist() if isinstance(values, array) else values,
+        None if are_all(texts, None) else texts,
+        qualities[0] if are_all(qualities, qualities[0]) else qualities,
     )
-    about = blake2b("\n".join(sorted(addresses)).encode(), digest_size=12).hexdigest()
+    about = digest(addresses) if roster is None else roster.digest
     return Message(heard_on, orjson.dumps(columns), conflate=about)
+
+
+def _told(moments: Moments) -> datetime | list[datetime]:
+    times = moments.times[:1] if moments.is_one else moments.times
+    told = [at if at.tzinfo is UTC else at.astimezone(UTC) for at in times]
+    return told[0] if moments.is_one else told
 
 
 class Updates:
@@ -117,6 +152,8 @@ class Updates:
 
 def _items(message: Message) -> Iterator[tuple[Any, ...]]:
     addresses, ats, values, texts, qualities = orjson.loads(message.payload)
+    if isinstance(ats, str):
+        ats = repeat(ats, len(addresses))
     if isinstance(qualities, str):
         qualities = repeat(qualities, len(addresses))
     return zip(addresses, ats, values, texts or repeat(None, len(addresses)), qualities, strict=True)

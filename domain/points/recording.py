@@ -11,7 +11,8 @@ from domain.actor import Permission, system
 from domain.errors import Forbidden, TimedOut, Unavailable
 from domain.points import quarantine
 from domain.points.batch import Batch
-from domain.points.learning import known, known_here, refitted
+from domain.points.known import DIRECTORY, Known, Unlearned
+from domain.points.learning import known, refitted
 from domain.points.live import show
 from domain.points.readings import Owner, Reading, Recorded
 from domain.points.spool import Delivery, Spool
@@ -41,12 +42,12 @@ async def record(work: Work, readings: Sequence[Reading], *, owner: Owner | None
         raise Forbidden("this work is read-only")
     if work.session.in_transaction():
         raise RuntimeError("readings are recorded in a Work that has not begun: open one for them")
-    batch = Batch(readings)
+    batch = Batch(readings, DIRECTORY.of(work.tenant_id))
     spool = work.port(Spool)  # type: ignore[type-abstract]
     if not spool.behind:
         with suppress(Unavailable):
             return await _stored(work, batch, owner)
-        batch = Batch(readings)
+        batch = Batch(readings, DIRECTORY.of(work.tenant_id))
     recorded = batch.recorded
     if batch.sound:
         await spool.keep(Delivery(work.tenant_id, owner, batch.sound))
@@ -106,7 +107,7 @@ async def _replay(workplace: Workplace, same: Sequence[Delivery]) -> None:
     tenant_id, owner = same[0].tenant_id, same[0].owner
     readings = [reading for delivery in same for reading in delivery.readings]
     async with workplace.open_work(system(tenant_id, "spool")) as work:
-        recorded = await _stored(work, Batch(readings), owner)
+        recorded = await _stored(work, Batch(readings, DIRECTORY.of(tenant_id)), owner)
     for error in recorded.errors:
         log.warning("a spooled reading is put aside", tenant=str(tenant_id), reason=error.message)
         aside = Delivery(tenant_id, owner, [readings[error.index]])
@@ -114,7 +115,9 @@ async def _replay(workplace: Workplace, same: Sequence[Delivery]) -> None:
 
 
 async def _stored(work: Work, batch: Batch, owner: Owner | None) -> Recorded:
-    points = await known(work, batch.sound, owner)
+    if not batch.sound:
+        return batch.recorded
+    points: Sequence[Known | Unlearned] = batch.settled or await known(work, batch.sound, owner)
     rows = batch.rows(points)
     if batch.misfits:
         rows = batch.rows(await refitted(work, batch.sound, points, batch.misfits))
@@ -129,7 +132,6 @@ async def _stored(work: Work, batch: Batch, owner: Owner | None) -> Recorded:
 
 async def _show_meanwhile(work: Work, batch: Batch) -> None:
     """Viewers need not wait for the store, as long as it is known whose points these are."""
-    points = known_here(work, batch.sound)
-    if points is not None:
-        batch.rows(points)
+    if batch.roster is not None:
+        batch.rows(batch.roster)
         await show(work, batch.newest(work.now))

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
+from domain.points.columns import Columns, Moments
 from domain.points.readings import Quality, Source
 
 HOLD = timedelta(hours=1)  # a value stands until the next one, but no longer than this: what came later is a gap
@@ -20,6 +21,24 @@ class Row(NamedTuple):
     quality: Quality
     source: Source = Source.DEVICE
     version: int = 1
+
+
+class Rows(Columns[Row]):
+    """Rows by column: series, `Moments`, values, texts, qualities, sources, versions."""
+
+    make = Row._make
+
+    @classmethod
+    def of(cls, items: Sequence[Row]) -> Self:
+        if isinstance(items, cls) or not items:
+            return items if isinstance(items, cls) else cls()
+        series, ats, *others = zip(*items, strict=True)
+        return cls(series, Moments(ats), *others)
+
+    @property
+    def moments(self) -> Moments:
+        moments: Moments = self.columns[1]
+        return moments
 
 
 class Refused(NamedTuple):
@@ -75,7 +94,7 @@ class HistoryStore(Protocol):
     """
 
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
-        """Returns when all rows but the refused ones are committed."""
+        """Returns when all rows but the refused ones are committed. They may come as `Rows`."""
         ...
 
     async def raw(

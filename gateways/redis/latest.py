@@ -4,6 +4,7 @@ A batch goes to Redis as one string of records of equal length, and its texts as
 would cost is more than the script itself.
 """
 
+from array import array
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from domain.points import Latest, LatestReading, Quality
+from domain.points import Ids, Latest, LatestReading, LatestReadings, Quality, are_all, lay
 from gateways.redis.line import in_parts, reachable
 
 AT_ONCE = 1_000  # readings per script: Redis does nothing else while one runs; and Lua has a stack of 8,000
@@ -21,6 +22,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 _RECORD = Struct(">16sqBd")  # point, microseconds since 1970 (exact in Lua until 2255), flags, value
 _VALUE = Struct(">qBd")  # and then the text
+_AT, _FLAGS, _NUMBER = 16, 24, 25  # where each begins in a record
 _LENGTH = Struct(">I")
 _QUALITIES = tuple(Quality)  # the two lowest bits of the flags
 _CODE = {quality: code for code, quality in enumerate(_QUALITIES)}
@@ -63,8 +65,8 @@ class RedisLatest(Latest):
         if not readings:
             return []
         async with self._client.pipeline(transaction=False) as pipeline:
-            for part in in_parts(readings, AT_ONCE):
-                pipeline.eval(_PUT, 1, _key(tenant_id), *_packed(part))
+            for part in in_parts(LatestReadings.of(readings), AT_ONCE):
+                pipeline.eval(_PUT, 1, _key(tenant_id), *_packed(LatestReadings.of(part)))
             async with reachable():
                 answers: list[list[int]] = await pipeline.execute()
         taken = [True] * len(readings)
@@ -90,23 +92,31 @@ def _key(tenant_id: UUID) -> str:
     return f"voltgraph:{{{tenant_id}}}:values"
 
 
-def _packed(readings: Sequence[LatestReading]) -> tuple[bytes, bytes, bytes]:
+def _packed(readings: LatestReadings) -> tuple[bytes, bytes, bytes]:
     """Records, and of each the length of its text, and the texts; without any text neither."""
-    records = b"".join(
+    ids, moments, values, texts, qualities = readings.columns
+    numbers = values if isinstance(values, array) else array("d", [0.0 if value is None else value for value in values])
+    records = bytearray(_RECORD.size * len(readings))
+    for place in range(Ids.SIZE):
+        records[place :: _RECORD.size] = ids.packed[place :: Ids.SIZE]
+    lay(records, _AT, _RECORD.size, moments.microseconds)
+    records[_FLAGS :: _RECORD.size] = _flags(values, texts, qualities)
+    lay(records, _NUMBER, _RECORD.size, numbers)
+    if are_all(texts, None):
+        return bytes(records), b"", b""
+    encoded = [(text or "").encode() for text in texts]
+    return bytes(records), b"".join([_LENGTH.pack(len(text)) for text in encoded]), b"".join(encoded)
+
+
+def _flags(values: Sequence[float | None], texts: Sequence[str | None], qualities: Sequence[Quality]) -> bytes:
+    if isinstance(values, array) and are_all(texts, None) and are_all(qualities, qualities[0]):
+        return bytes([_CODE[qualities[0]] | _HAS_VALUE]) * len(values)
+    return bytes(
         [
-            _RECORD.pack(
-                point_id.bytes,
-                (at - EPOCH) // MICROSECOND,
-                _CODE[quality] | (value is not None and _HAS_VALUE) | (text is not None and _HAS_TEXT),
-                0.0 if value is None else value,
-            )
-            for point_id, at, value, text, quality in readings
+            _CODE[quality] | (value is not None and _HAS_VALUE) | (text is not None and _HAS_TEXT)
+            for value, text, quality in zip(values, texts, qualities, strict=True)
         ]
     )
-    if all(reading[3] is None for reading in readings):
-        return records, b"", b""
-    texts = [(text or "").encode() for _, _, _, text, _ in readings]
-    return records, b"".join([_LENGTH.pack(len(text)) for text in texts]), b"".join(texts)
 
 
 def _unpacked(point_id: UUID, packed: bytes) -> LatestReading:

@@ -5,22 +5,21 @@ it, byte by byte with the stride of a row. All others are packed one by one.
 """
 
 from array import array
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import compress
 from struct import Struct
-from sys import byteorder
+from typing import Any
 
-from domain.points import Quality, Row, Source
+from domain.points import Quality, Row, Rows, Source, are_all, lay
 
 COLUMNS = ("series", "at", "value", "text", "quality", "source", "version")
 POSITION = "n"
 QUALITY_CODE = {Quality.GOOD: 0, Quality.UNCERTAIN: 1, Quality.BAD: 2}
 SOURCE_CODE = {Source.DEVICE: 0, Source.RESENT: 1, Source.IMPORTED: 2, Source.ENTERED: 3}
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_MICROSECOND = timedelta(microseconds=1)
+_EPOCH_US = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000  # PostgreSQL's
 
 _FILE_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _FILE_TRAILER = b"\xff\xff"
@@ -38,18 +37,18 @@ def encoded(rows: Sequence[Row], *, numbered: bool) -> BytesIO:
 
     Raises ValueError, TypeError, OverflowError, LookupError or AttributeError where a value is none of ours.
     """
-    series, ats, values, texts, qualities, sources, versions = zip(*rows, strict=True)
+    series, moments, values, texts, qualities, sources, versions = Rows.of(rows).columns
     columns = (
         array("q", series),
-        array("q", [(at - _EPOCH) // _MICROSECOND for at in ats]),
+        array("q", [counted - _EPOCH_US for counted in moments.microseconds]),
         values,
         texts,
-        bytes(map(QUALITY_CODE.__getitem__, qualities)),
-        bytes(map(SOURCE_CODE.__getitem__, sources)),
+        _codes(QUALITY_CODE, qualities),
+        _codes(SOURCE_CODE, sources),
         array("i", versions),
         array("i", range(len(rows))),
     )
-    if texts.count(None) == len(rows) and None not in values:
+    if are_all(texts, None) and (isinstance(values, array) or None not in values):
         return BytesIO(b"".join((_FILE_HEADER, _numbers(*columns, numbered=numbered), _FILE_TRAILER)))
     is_plain = [text is None and value is not None for value, text in zip(values, texts, strict=True)]
     plain = _numbers(*(list(compress(column, is_plain)) for column in columns), numbered=numbered)
@@ -59,6 +58,13 @@ def encoded(rows: Sequence[Row], *, numbered: bool) -> BytesIO:
         if not plain
     ]
     return BytesIO(b"".join((_FILE_HEADER, plain, *others, _FILE_TRAILER)))
+
+
+def _codes(code: Mapping[Any, int], column: Sequence[Any]) -> bytes:
+    """A column has mostly one value."""
+    if are_all(column, column[0]):
+        return bytes([code[column[0]]]) * len(column)
+    return bytes(map(code.__getitem__, column))
 
 
 def _numbers(
@@ -80,12 +86,7 @@ def _numbers(
     laid[_SOURCE::size] = bytes(sources)
     wide = [(_SERIES, "q", series), (_AT, "q", ats), (_VALUE, "d", values), (_VERSION, "i", versions)]
     for start, kind, column in [*wide, (_N, "i", positions)] if numbered else wide:
-        numbers = array(kind, column)  # a copy
-        if byteorder == "little":
-            numbers.byteswap()
-        raw = numbers.tobytes()
-        for place in range(numbers.itemsize):
-            laid[start + place :: size] = raw[place :: numbers.itemsize]
+        lay(laid, start, size, column if isinstance(column, array) else array(kind, column))
     return laid
 
 

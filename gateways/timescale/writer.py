@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from domain.errors import Unavailable
 from domain.gathering import Gathering
-from domain.points import Refused, Row, Source
+from domain.points import Moments, Refused, Row, Rows, Source
 from gateways.timescale.encoding import COLUMNS, POSITION, encoded
 from gateways.timescale.faults import is_of_data, is_passing
 from gateways.timescale.partitions import Partitions
@@ -135,7 +135,7 @@ class Writer:
             self._room.set()
 
     async def _deliver(self, parcels: Sequence[Sequence[Row]]) -> list[list[Refused]]:
-        rows = parcels[0] if len(parcels) == 1 else [row for parcel in parcels for row in parcel]
+        rows = Rows.joined(parcels)
         try:
             refused = await self._kept(rows)
         finally:
@@ -147,7 +147,7 @@ class Writer:
             start = end
         return answers
 
-    async def _kept(self, rows: Sequence[Row]) -> list[Refused]:
+    async def _kept(self, rows: Rows) -> list[Refused]:
         """Commits the rows; where some cannot be kept, halves down to those, so that they take no other with them."""
         try:
             await self._flushed(rows)
@@ -164,7 +164,7 @@ class Writer:
         WRITTEN.inc(len(rows))
         return []
 
-    async def _flushed(self, rows: Sequence[Row]) -> None:
+    async def _flushed(self, rows: Rows) -> None:
         """Once more after a fault that may pass: written twice is written once, so a lost commit does no harm."""
         try:
             await self._flush(rows)
@@ -174,9 +174,9 @@ class Writer:
             await asyncio.sleep(PAUSE_S)
             await self._flush(rows)
 
-    async def _flush(self, rows: Sequence[Row]) -> None:
+    async def _flush(self, rows: Rows) -> None:
         async with self._pool.acquire() as connection:
-            await self._partitions.ensure(connection, _months(rows))
+            await self._partitions.ensure(connection, _months(rows.moments))
             with FLUSHES.time():
                 if self._direct.may(rows):
                     try:
@@ -201,8 +201,9 @@ class _Direct:
         self._flushes_to_pass = 0
         self._pass_next = 1
 
-    def may(self, rows: Sequence[Row]) -> bool:
-        if any(row.version > 1 or row.source is not Source.DEVICE for row in rows):
+    def may(self, rows: Rows) -> bool:
+        _, _, _, _, _, sources, versions = rows.columns
+        if max(versions) > 1 or sources.count(Source.DEVICE) < len(rows):
             return False
         if self._flushes_to_pass:
             self._flushes_to_pass -= 1
@@ -216,36 +217,35 @@ class _Direct:
         self._flushes_to_pass, self._pass_next = self._pass_next, min(2 * self._pass_next, PASS_MAX)
 
 
-async def _add(connection: asyncpg.Connection, rows: Sequence[Row]) -> bool:
+async def _add(connection: asyncpg.Connection, rows: Rows) -> bool:
     """Raises `UniqueViolationError`, with nothing added, where a row is there already; False where some are late."""
     async with connection.transaction():
         closed_to = await connection.fetchval(_CLOSED_TO)
-        if min(row.at for row in rows) < closed_to:
+        if rows.moments.span[0] < closed_to:
             return False
         source = encoded(rows, numbered=False)
         await connection.copy_to_table("reading", source=source, columns=COLUMNS, format="binary")
     return True
 
 
-async def _merge(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
+async def _merge(connection: asyncpg.Connection, rows: Rows) -> None:
     staged = encoded(rows, numbered=True)
     async with connection.transaction():
         await connection.copy_to_table("reading_staging", source=staged, columns=(*COLUMNS, POSITION), format="binary")
         closed_to = await connection.fetchval(_CLOSED_TO)
-        if any(row.version > 1 for row in rows):
+        if max(rows.columns[-1]) > 1:
             await connection.execute(_CORRECTING)
             await connection.execute(_SUPERSEDE)
         merged = await connection.execute(_MERGE)
         if int(merged.rpartition(" ")[2]) < len(rows):  # a row given twice, or one of a lower version
             await connection.execute(_SUPERSEDED)
-        if min(row.at for row in rows) < closed_to:
+        if rows.moments.span[0] < closed_to:
             await connection.execute(_MARK, closed_to)
 
 
-def _months(rows: Sequence[Row]) -> set[date]:
+def _months(moments: Moments) -> set[date]:
     """In UTC, as the partitions are."""
-    earliest, latest = min(row.at for row in rows), max(row.at for row in rows)
-    earliest, latest = earliest.astimezone(UTC), latest.astimezone(UTC)
+    earliest, latest = (at.astimezone(UTC) for at in moments.span)
     if (earliest.year, earliest.month) == (latest.year, latest.month):
         return {date(latest.year, latest.month, 1)}
-    return {date(at.year, at.month, 1) for at in (row.at.astimezone(UTC) for row in rows)}
+    return {date(at.year, at.month, 1) for at in (at.astimezone(UTC) for at in moments)}
