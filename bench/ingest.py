@@ -2,20 +2,24 @@
 
 An edge sends all its points at once, of just now: a batch is one owner's 500 points, 50 owners send at a time.
 Everything is on: indexes, upsert, latest values in Redis, news on the bus, which one listener hears all of. The two
-take turns. The COPY is asyncpg's, from tuples; and once more from bytes that were made before, which leaves to it
-nothing but PostgreSQL's part. Then all of it is rolled up at once, which a server does beside, some minutes later: the
-second row counts that time as well.
+take turns. The COPY is asyncpg's, from tuples that were made before; and once more from bytes that were, which leaves
+to it nothing but PostgreSQL's part. Then all of it is rolled up at once, which a server does beside, some minutes
+later: the second row counts its share of that time as well.
+
+The third row is of batches that have nothing in common: each is of other points than the one before it (four fifths
+of its owner's, in another order), and each of its readings has a time of its own.
 """
 
 import asyncio
 import gc
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from random import Random
 from time import perf_counter
 
 import asyncpg
+import uvloop
 from uuid_utils.compat import uuid7
 
 from bench.rows import Row, table
@@ -34,15 +38,19 @@ from voltgraph.wiring import House
 
 OWNERS = 50
 POINTS_PER_OWNER = 500
-ROUNDS = 16
+VARIED_POINTS = 400
+ROUNDS = 4  # in each turn
 TURNS = 4
 COPY_ROWS = 10_000
-START = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=ROUNDS)  # what is measured now
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2 * ROUNDS * TURNS)  # what is measured now
+CHANCE = Random(1)
+
+Batches = list[list[Reading]]
 
 
 def run() -> list[Row]:
-    with throwaway(fast=False) as urls:
-        return asyncio.run(_measured(urls))
+    with throwaway(fast=False) as urls, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measured(urls))  # on the loop that a server has
 
 
 async def _measured(urls: Urls) -> list[Row]:
@@ -52,30 +60,39 @@ async def _measured(urls: Urls) -> list[Row]:
     async with House.built(settings) as house:
         async with house.workplace.open_work(actor) as work:
             await tenants.create(work, slug="bench")
-        batches = _batches()
+        first = _batches(range(-1, 0))
+        turns = [(_batches(_seconds_of(2 * turn)), _varied(_seconds_of(2 * turn + 1))) for turn in range(TURNS)]
         gc.freeze()  # what is to be sent is no garbage of the server's
         bare = await asyncpg.connect(plain_url(urls.database_owner))
         await bare.execute("create table bare (like reading including defaults, primary key (series, at))")
         await bare.execute("create table prepared (like bare including all)")
-        await _record_all(house.workplace, actor, batches[:OWNERS])  # creates the points
-        seconds = [0.0, 0.0, 0.0]
+        await _record_all(house.workplace, actor, first)  # creates the points
+        ours_s = varied_s = tuples_s = prepared_s = 0.0
         async with house.workplace.port(Bus).listen(points.every_topic(actor.tenant_id), limit=10_000) as ear:  # type: ignore[type-abstract]
             listening = asyncio.create_task(_heard(ear))
-            for start in range(OWNERS, len(batches), OWNERS * ROUNDS // TURNS):
-                turn = batches[start : start + OWNERS * ROUNDS // TURNS]
-                seconds[0] += await _seconds(_record_all(house.workplace, actor, turn))
-                rows = _rows(turn)
-                seconds[1] += await _seconds(_copy_all(bare, rows))
-                parts = [encoded(part, numbered=False) for part in in_parts(rows, COPY_ROWS)]
-                seconds[2] += await _seconds(_copy_prepared(bare, parts))
+            for same, varied in turns:
+                ours_s += await _seconds(_record_all(house.workplace, actor, same))
+                rows = list(in_parts(_rows(same), COPY_ROWS))
+                records = [
+                    [(row.series, row.at, row.value, row.text, 0, 0, row.version) for row in part] for part in rows
+                ]
+                tuples_s += await _seconds(_copy_all(bare, records))
+                parts = [encoded(part, numbered=False) for part in rows]
+                prepared_s += await _seconds(_copy_prepared(bare, parts))
+                varied_s += await _seconds(_record_all(house.workplace, actor, varied))
             listening.cancel()
         await bare.close()
         rolling_s = await _seconds(house.store.roll(until=datetime.now(UTC) + timedelta(minutes=2)))
-    ours, tuples, prepared = (len(batches[OWNERS:]) * POINTS_PER_OWNER / each for each in seconds)
-    rolled = len(batches[OWNERS:]) * POINTS_PER_OWNER / (seconds[0] + rolling_s)
+    count = TURNS * ROUNDS * OWNERS * POINTS_PER_OWNER
+    varied_count = TURNS * ROUNDS * OWNERS * VARIED_POINTS
+    ours, tuples, prepared = count / ours_s, count / tuples_s, count / prepared_s
+    rolled = count / (ours_s + rolling_s * count / (count + varied_count))
+    other = varied_count / varied_s
+    copied = f"bare COPY {tuples:,.0f}/s"
     return [
-        Row("readings recorded", f"{ours:,.0f}/s", f"bare COPY {tuples:,.0f}/s", ours / tuples),
-        Row("readings recorded and rolled up", f"{rolled:,.0f}/s", f"bare COPY {tuples:,.0f}/s", rolled / tuples),
+        Row("readings recorded", f"{ours:,.0f}/s", copied, ours / tuples),
+        Row("readings recorded and rolled up", f"{rolled:,.0f}/s", copied, rolled / tuples),
+        Row("readings recorded, of other points and times in each batch", f"{other:,.0f}/s", copied, other / tuples),
         Row("readings recorded", f"{ours:,.0f}/s", f"COPY of bytes made before {prepared:,.0f}/s", ours / prepared),
     ]
 
@@ -85,15 +102,28 @@ async def _heard(ear: Ear) -> None:
         pass
 
 
-def _batches() -> list[list[Reading]]:
-    chance = Random(1)
+def _seconds_of(turn: int) -> range:
+    return range(turn * ROUNDS, (turn + 1) * ROUNDS)
+
+
+def _batches(seconds: range) -> Batches:
     return [
         [
-            Reading(f"edge/{owner}/meter/{point}", START + timedelta(seconds=turn), chance.uniform(0, 11_000))
+            Reading(f"edge/{owner}/meter/{point}", START + timedelta(seconds=second), CHANCE.uniform(0, 11_000))
             for point in range(POINTS_PER_OWNER)
         ]
-        for turn in range(ROUNDS + 1)
+        for second in seconds
         for owner in range(OWNERS)
+    ]
+
+
+def _varied(seconds: range) -> Batches:
+    return [
+        [
+            reading._replace(at=reading.at + timedelta(microseconds=CHANCE.randrange(1_000_000)))
+            for reading in CHANCE.sample(batch, VARIED_POINTS)
+        ]
+        for batch in _batches(seconds)
     ]
 
 
@@ -103,7 +133,7 @@ async def _seconds(doing: Awaitable[None]) -> float:
     return perf_counter() - started
 
 
-async def _record_all(workplace: Workplace, actor: Actor, batches: list[list[Reading]]) -> None:
+async def _record_all(workplace: Workplace, actor: Actor, batches: Batches) -> None:
     owners = [Owner(OwnerKind.STATION, uuid7()) for _ in range(OWNERS)]
 
     async def send(number: int) -> None:
@@ -115,15 +145,14 @@ async def _record_all(workplace: Workplace, actor: Actor, batches: list[list[Rea
     await asyncio.gather(*(send(number) for number in range(OWNERS)))
 
 
-def _rows(batches: list[list[Reading]]) -> list[points.Row]:
+def _rows(batches: Batches) -> list[points.Row]:
     series = {address: number for number, address in enumerate({r.address: None for b in batches for r in b})}
     return [points.Row(series[r.address], r.at, r.value, r.text, r.quality) for batch in batches for r in batch]
 
 
-async def _copy_all(connection: asyncpg.Connection, rows: list[points.Row]) -> None:
+async def _copy_all(connection: asyncpg.Connection, parts: Sequence[Sequence[tuple[object, ...]]]) -> None:
     """The least that PostgreSQL can do with these rows, in the same columns and key."""
-    for part in in_parts(rows, COPY_ROWS):
-        records = [(series, at, value, text, 0, 0, version) for series, at, value, text, _, _, version in part]
+    for records in parts:
         await connection.copy_records_to_table("bare", records=records, columns=COLUMNS)
 
 

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.points import LatestReading, PointUpdate, Quality, Reading, Row, Source, Updates
+from domain.points import LatestReading, Quality, Reading, Row, Source, Updates
 from domain.points.batch import Batch
 from domain.points.known import Addresses, Known
 from domain.points.models import ValueType
