@@ -3,10 +3,12 @@
 import asyncio
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,10 +52,17 @@ class Valkey:
             stderr=subprocess.DEVNULL,
         )
         for _ in range(3000):
-            if self.socket.exists():
+            if self._listens():
                 return
             time.sleep(0.01)
         raise AssertionError("Valkey does not start")
+
+    def _listens(self) -> bool:
+        """Its socket is there a little earlier."""
+        with socket.socket(socket.AF_UNIX) as trying, suppress(OSError):
+            trying.connect(str(self.socket))
+            return True
+        return False
 
     def _disk(self) -> tuple[str, ...]:
         return ("--appendonly", "yes", "--appendfsync", "always") if self.remembers else ()
