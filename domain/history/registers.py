@@ -78,14 +78,17 @@ class Registers:
     left: int = field(default_factory=lambda: RAW_ROWS_MAX)
 
     async def counted(self, asked: Sequence[Point], newest: Sequence[Sample | None]) -> list[Counted]:
-        """Per register; `newest` is what each shows now, which the store may not have heard of yet."""
+        """Per register; `newest` is what each shows now, which the store may not have heard of yet.
+
+        In a thread, so that a large question does not hold up the others.
+        """
         series = [point.series for point in asked]
         found = await self._figures(series, self.edges)
         before = await self.store.last_before(series, at=self.edges[0], worst=self.worst, as_of=self.as_of)
         counted = []
         for point, figures, sample, now in zip(asked, found, before, newest, strict=True):
-            counted.append(self._counted(point, sample, await self._read(point, figures, self.edges), now))
-            await asyncio.sleep(0)  # a large question does not hold up the others
+            buckets = await self._read(point, figures, self.edges)
+            counted.append(await asyncio.to_thread(self._counted, point, sample, buckets, now))
         return counted
 
     def _counted(

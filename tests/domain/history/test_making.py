@@ -371,28 +371,38 @@ async def test_a_point_that_is_asked_for_twice_stands_there_twice(acme: Tester) 
 
 
 @pytest.mark.parametrize(
-    "part", ["made._made", "made.Made.stood", "standing._stood", "queries._filled", "queries.thinned"]
+    "part",
+    [
+        "made._made",
+        "made.Made.stood",
+        "standing._stood",
+        "queries._filled",
+        "queries.thinned",
+        "registers.Registers._counted",
+    ],
 )
 async def test_nobody_waits_while_what_is_large_is_computed(
     acme: Tester, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     await record(acme, *(("a", minute, -1.0) for minute in range(20)))
     await made(acme, "v", "abs(a)")
-    going_on = threading.Event()
+    going_on, loop = threading.Event(), asyncio.get_running_loop()
     place = f"domain.history.{part}"
     whole = resolve_name(place)
 
     def slow(*args: Any, **how: Any) -> Any:
+        loop.call_soon_threadsafe(going_on.set)
         assert going_on.wait(60), "the others wait"
         return whole(*args, **how)
 
     monkeypatch.setattr(place, slow)
-    asyncio.get_running_loop().call_later(0.02, going_on.set)
 
     asked: dict[str, Any] = {"resolution": "PT1M", "function": Function.TIME_WEIGHTED_MEAN, "fill": history.Fill.ZERO}
     _, columns = await read(acme, "v", "a", **asked, max_points=20)
 
     assert [column[0] for column in columns] == [1.0, -1.0]
+    assert await energies(acme, "a") == [[0.0]]
+    assert going_on.is_set()
 
 
 async def test_a_version_that_came_later_was_not_known_before(acme: Tester) -> None:
