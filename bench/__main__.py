@@ -12,6 +12,7 @@ ALL = (
     "idle",
     "fleet",
     "ingest",
+    "imports",
     "history",
     "history_graphql",
     "graphql",
