@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -127,6 +129,11 @@ def _text_of(log: Path) -> str:
     return log.read_text()
 
 
+def _catches(pid: int, number: signal.Signals) -> bool:
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
 @asynccontextmanager
 async def running_relay(settings: Settings, log: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
     """`voltgraph relay`."""
@@ -138,6 +145,13 @@ async def running_relay(settings: Settings, log: Path) -> AsyncIterator[subproce
     with log.open("wb") as file:
         process = command("relay", environment=environment, stdout=file, stderr=file)
     try:
+
+        async def hears() -> bool:
+            """Where the database is shared, others may have done everything before this one can be told to end."""
+            assert process.poll() is None, _text_of(log)
+            return _catches(process.pid, signal.SIGTERM)
+
+        await until(hears)
         yield process
     finally:
         process.terminate()

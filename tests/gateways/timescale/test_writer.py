@@ -28,10 +28,12 @@ SECOND = timedelta(seconds=1)
 _TERMINATE = (
     "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'voltgraph history'"
 )
+# At its insert; or behind another process's roller, which waits for those who are.
 _BLOCKED = """
 select count(*) from pg_stat_activity
 where application_name = 'voltgraph history' and wait_event_type = 'Lock'
-    and (query like '%insert into reading%' or query ilike 'copy "reading"%' or query ilike 'copy reading%')
+    and (query like '%insert into reading%' or query ilike 'copy "reading"%' or query ilike 'copy reading%'
+        or query like '%reading_closed_to()%')
 """
 
 
