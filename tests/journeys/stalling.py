@@ -22,6 +22,12 @@ LONG_TEXT = "x" * 10_000
 _BUFFER_BYTES = 4096
 
 
+def readings_of(prefix: str, count: int) -> str:
+    """What `record` will record and nothing else: what is known already would fill a narrow line at once."""
+    addresses = orjson.dumps([f"{prefix}/{number}" for number in range(count)]).decode()
+    return f"subscription {{ pointUpdates(addresses: {addresses}) {{ address text }} }}"
+
+
 def narrow_line(server: Server) -> socket.socket:
     """A connection that takes very little unread."""
     line = socket.socket()

@@ -12,13 +12,13 @@ from tests.journeys.impatient import ImpatientServer
 from tests.journeys.servers import Server, running
 from tests.journeys.stalling import (
     LONG_TEXT,
-    READINGS,
     asking,
     figure,
     is_held,
     line_of,
     narrow_line,
     read_on,
+    readings_of,
     record,
     resident_bytes,
     stalled,
@@ -67,7 +67,7 @@ def listeners(server: Server) -> tuple[float, float, float]:
 
 async def test_a_subscriber_who_stops_reading_is_let_go(strict: Server, somebody: Operator, identity: str) -> None:
     before = listeners(strict)
-    async with stalled(strict, somebody) as stream:
+    async with stalled(strict, somebody, readings_of(identity, 10)) as stream:
         await until(lambda: listeners(strict) == tuple(count + 1 for count in before))
 
         await record(somebody, identity, 10)
@@ -80,7 +80,7 @@ async def test_a_reader_of_events_who_stops_reading_is_let_go(
     strict: Server, somebody: Operator, identity: str
 ) -> None:
     before = listeners(strict)
-    with asking(strict, somebody, READINGS, accept=EVENTS) as line:
+    with asking(strict, somebody, readings_of(identity, 10), accept=EVENTS) as line:
         await until(lambda: listeners(strict) == (before[0], before[1] + 1, before[2] + 1))
 
         await record(somebody, identity, 10)
