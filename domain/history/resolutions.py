@@ -78,7 +78,9 @@ class Resolution:
         offsets = _offsets(self.count)
         if ends - begins == timedelta(days=1):
             return [begins + offset for offset in offsets]
-        starts = {start for offset in offsets for start in self._starts_at(midnight + offset, zone)}
+        before = midnight - timedelta(days=1)  # its last hour comes again where the clock is put back after midnight
+        walls = (one + offset for one in (before, midnight) for offset in offsets)
+        starts = {start for wall in walls for start in self._starts_at(wall, zone)}
         return sorted(start for start in starts if begins <= start < ends)
 
     def _starts_at(self, wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:

@@ -175,6 +175,16 @@ def test_days_of_odd_zones_are_as_long_as_they_were(name: str, day: tuple[int, i
     assert found == sorted(set(found))
 
 
+def test_an_hour_that_comes_again_after_midnight_has_buckets_of_its_own() -> None:
+    newfoundland = ZoneInfo("America/St_Johns")  # a minute after midnight, until 2011
+    found = between(local(newfoundland, 2010, 11, 6, 23), local(newfoundland, 2010, 11, 7, 1), "PT15M", newfoundland)
+
+    assert hours(found) == [1 / 4] * 12
+    walls = [f"{at.astimezone(newfoundland):%d %H:%M}" for at in found[4:8]]
+    assert walls == ["07 00:00", "06 23:15", "06 23:30", "06 23:45"]
+    assert hours(between(found[0], found[-1], "PT1H", newfoundland)) == [1, 1, 1]
+
+
 def test_a_day_that_a_zone_left_out_is_no_bucket() -> None:
     apia = ZoneInfo("Pacific/Apia")  # went from the 29th to the 31st
     found = between(local(apia, 2011, 12, 28), local(apia, 2012, 1, 2), "P1D", apia)
