@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from domain.errors import Unavailable
 from domain.points import Figure, Quality, Refused, Row
-from gateways.timescale import TimescaleStore
+from gateways.timescale import TimescaleStore, writer
 from tests.gateways.timescale.waiting import until
 from voltgraph.database import plain_url
 from voltgraph.embedded import Urls
@@ -301,3 +301,26 @@ async def test_what_is_there_already_takes_nothing_that_is_new_with_it(
         assert await timescale.write(rows(one, 20, first=first)) == []
 
     assert await values(application, one) == list(range(60))
+
+
+@pytest.mark.parametrize("statement", [writer._SUPERSEDE, writer._SUPERSEDED], ids=["corrected", "sent again"])
+async def test_what_is_there_is_looked_up_and_not_searched_for(
+    application: asyncpg.Connection, series: Iterator[int], statement: str
+) -> None:
+    """In a month that has grown since anybody counted it, as one does while a large file comes in."""
+    whole = application.transaction()
+    await whole.start()
+    try:
+        await application.execute("select ensure_reading_partition('2019-05-01')")
+        await application.execute(
+            "insert into reading (series, at, value, quality, source, version) select $1, "
+            "timestamptz '2019-05-02' + n * interval '1 second', n, 0, 0, 1 from generate_series(1, 50000) n",
+            next(series),
+        )
+        await application.execute(writer.STAGING)
+        plan = "\n".join(line for (line,) in await application.fetch(f"explain {statement}"))
+    finally:
+        await whole.rollback()
+
+    assert "reading_201905" in plan
+    assert "Seq Scan on reading_201905" not in plan
