@@ -9,7 +9,7 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -88,13 +88,17 @@ class Registers:
         counted = []
         for point, figures, sample, now in zip(asked, found, before, newest, strict=True):
             buckets = await self._read(point, figures, self.edges)
-            counted.append(await asyncio.to_thread(self._counted, point, sample, buckets, now))
+            if now is not None and _is_later(now, buckets, self.edges) and not await self._is_kept(point, now.at):
+                buckets[bisect_right(self.edges, now.at) - 1].append(now)
+            counted.append(await asyncio.to_thread(self._counted, point, sample, buckets))
         return counted
 
-    def _counted(
-        self, point: Point, shown: Sample | None, buckets: list[list[Sample]], newest: Sample | None
-    ) -> Counted:
-        _add(newest, buckets, self.edges)
+    async def _is_kept(self, point: Point, at: datetime) -> bool:
+        """Whether the store has heard of that moment, perhaps that it was read wrongly."""
+        asking = self.store.rows([point.series], start=at, end=at + timedelta.resolution)
+        return any([rows async for rows in asking])
+
+    def _counted(self, point: Point, shown: Sample | None, buckets: Sequence[Sequence[Sample]]) -> Counted:
         energies: list[float | None] = []
         drops = []
         for samples in buckets:
@@ -158,10 +162,7 @@ class _Bucket(NamedTuple):
     drops: int | None
 
 
-def _add(newest: Sample | None, buckets: Sequence[list[Sample]], edges: Sequence[datetime]) -> None:
-    """Where the register was read later than the store knows."""
-    if newest is None or not edges[0] <= newest.at < edges[-1]:
-        return
+def _is_later(newest: Sample, buckets: Sequence[Sequence[Sample]], edges: Sequence[datetime]) -> bool:
+    """Than what the store knows of it."""
     last = next((samples[-1] for samples in reversed(buckets) if samples), None)
-    if last is None or last.at < newest.at:
-        buckets[bisect_right(edges, newest.at) - 1].append(newest)
+    return edges[0] <= newest.at < edges[-1] and (last is None or last.at < newest.at)

@@ -18,7 +18,7 @@ from domain import history, points
 from domain.actor import Role
 from domain.errors import Forbidden, Invalid, LimitExceeded, NotFound, Unavailable
 from domain.history import Base, Drop, DropKind, EnergyColumn, EnergySeries
-from domain.points import Latest, LatestReading, Point, Quality, Reading, SeriesAggregation
+from domain.points import Latest, LatestReading, Point, Quality, Reading, SeriesAggregation, Source
 from domain.work import Workplace
 from tests.domain.history.asking import DAY, HOUR, MINUTE, NOON, recorded
 from tests.tester import Tester
@@ -56,6 +56,15 @@ async def whole(tester: Tester, address: str = "meter", **how: Any) -> EnergySer
 def register(*found: tuple[float, float], address: str = "meter", unit: str | None = "Wh") -> list[Reading]:
     """Of minutes after noon and what it shows then."""
     return [Reading(address, NOON + minutes * MINUTE, value, unit=unit) for minutes, value in found]
+
+
+async def test_what_was_corrected_counts_no_more_though_it_is_the_latest_value(acme: Tester) -> None:
+    """Corrections that are imported leave the latest value alone."""
+    await recorded(acme, *register((0, 100), (10, 130), (20, 900)))
+    wrong = Reading("meter", NOON + 20 * MINUTE, 900, quality=Quality.BAD, unit="Wh", source=Source.IMPORTED, version=2)
+    await recorded(acme, wrong)
+
+    assert (await whole(acme)).energy_wh == 30
 
 
 async def change(tester: Tester, address: str, **values: Any) -> None:
