@@ -64,6 +64,7 @@ PLACES = {
     ),
     "sessionOrphans": ("*.*.orphanId",),
     "orphansSessions": ("Mutation.assignSessionOrphan.sessionId",),
+    "endlessSessions": ("Mutation.stopSession.sessionId",),
     "identities": ("*.*.identity", "*.*.filter.stationIdentity"),
     "newcomers": ("*.*.input.identity",),
     "uids": (

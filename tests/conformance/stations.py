@@ -2,10 +2,14 @@
 
 import itertools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.journeys.servers import Server
@@ -31,3 +35,27 @@ def a_station_with_orphans(server: Server, identity: str) -> None:
         call("StartTransaction", {"connectorId": 1, "idTag": "DEMO", "meterStart": 1_000, "timestamp": now})
         for unknown in range(NEVER_GIVEN, NEVER_GIVEN + ORPHANS):
             call("MeterValues", {"connectorId": 9, "transactionId": unknown, "meterValue": values})
+
+
+@contextmanager
+def a_stubborn_station(server: Server, identity: str) -> Iterator[None]:
+    """It is there, charges for as long as it is wanted, and refuses every order."""
+    now = datetime.now(UTC).isoformat()
+    start = {"connectorId": 1, "idTag": "DEMO", "meterStart": 1_000, "timestamp": now}
+    with connect(f"{server.ocpp}/demo/{identity}", subprotocols=[Subprotocol("ocpp1.6")], proxy=None) as socket:
+        socket.send(json.dumps([2, "1", "BootNotification", {"chargePointVendor": "No", "chargePointModel": "One"}]))
+        socket.send(json.dumps([2, "2", "StartTransaction", start]))
+        while json.loads(socket.recv(timeout=30))[:2] != [3, "2"]:
+            pass
+        refusing = Thread(target=_refuse, args=(socket,))
+        refusing.start()
+        yield
+    refusing.join()
+
+
+def _refuse(socket: ClientConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            kind, number, *_ = json.loads(socket.recv())
+            if kind == 2:
+                socket.send(json.dumps([3, number, {"status": "Rejected"}]))

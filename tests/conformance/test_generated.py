@@ -16,7 +16,7 @@ import schema as ours
 from tests.conformance import generated
 from tests.conformance.answers import faults
 from tests.conformance.owner import Owner
-from tests.conformance.stations import a_station_with_orphans
+from tests.conformance.stations import a_station_with_orphans, a_stubborn_station
 from tests.journeys.servers import Server, awaited
 
 SDL = build_schema(Path(ours.__file__).with_name("schema.graphql").read_text(encoding="utf-8"))
@@ -53,8 +53,13 @@ def bounded(examples: int) -> settings:
 
 
 @pytest.fixture(scope="module")
-def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
+def known(server: Server, owner: Owner) -> Iterator[dict[str, list[Any]]]:
     """What the demo has, once its stations charge."""
+    with a_stubborn_station(server, "CP-STUBBORN"):
+        yield _known(server, owner)
+
+
+def _known(server: Server, owner: Owner) -> dict[str, list[Any]]:
     awaited(lambda: len(owner.ask("{ sessions { nodes { id } } }")["nodes"]) > 1, "sessions of the demo")
     owner.ask('mutation { createLocation(input: {name: "Depot"}) { id } }')
     meter = owner.ask('mutation { createMeter(input: {name: "main", kind: ELECTRICITY}) { id } }')["id"]
@@ -88,6 +93,7 @@ def known(server: Server, owner: Owner) -> dict[str, list[Any]]:
         imports { nodes { id } }
         sessionOrphans { nodes { id } }
         orphansSessions: sessions(filter: {stationIdentity: "CP-ORPHANED"}) { nodes { id } }
+        endlessSessions: sessions(filter: {stationIdentity: "CP-STUBBORN"}) { nodes { id } }
         credentials(first: 1) { nodes { id name } }
         points { nodes { address unit } pageInfo { endCursor } }
     }""")
