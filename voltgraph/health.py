@@ -78,6 +78,7 @@ async def _history(house: House) -> dict[str, Any]:
         "spooled_bytes": spooled,
         "rollup_lag_s": rolled.lag_s,
         "rollup_marks": rolled.marks,
+        "hypertable": await house.store.is_hypertable(),
     }
 
 

@@ -79,6 +79,11 @@ class TimescaleStore(HistoryStore):
         async with self._asking() as connection:
             return await rolled(connection)
 
+    async def is_hypertable(self) -> bool:
+        """Whether TimescaleDB keeps the readings, or partitions do."""
+        async with self._asking() as connection:
+            return bool(await connection.fetchval("select reading_is_hypertable()"))
+
     async def write(self, rows: Sequence[Row]) -> list[Refused]:
         return await self._writer.write(rows)
 

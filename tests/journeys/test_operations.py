@@ -69,6 +69,7 @@ async def test_detailed_health_shows_each_part(server: Server, base: str, identi
     assert parts["history"]["buffered"] >= 0
     assert parts["history"]["rollup_lag_s"] >= 0
     assert parts["history"]["rollup_marks"] >= 0
+    assert parts["history"]["hypertable"] is False
 
 
 async def test_metrics_count_what_happens(server: Server, base: str, operator: Operator, identity: str) -> None:
