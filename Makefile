@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 UV ?= uv
-PYTEST_WORKERS ?= auto
+# Tests also wait: one worker more than there are cores still finds something to do.
+PYTEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST_MOST_WORKERS ?= 4
 
 VENV := .venv
