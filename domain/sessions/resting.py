@@ -15,7 +15,9 @@ from domain.sessions.events import SessionStopped
 from domain.sessions.models import Session
 from domain.work import Work, Workplace
 
-FLOWS = ("Power.Active.", "Power.Reactive.", "Power.Import", "Power.Export", "Current.Import", "Current.Export")
+FLOWS = frozenset(
+    f"{quantity}.{way}" for quantity in ("Power.Active", "Power.Reactive", "Current") for way in ("Import", "Export")
+)  # measurands of OCPP; `Current.Import.Offered` and `Power.Active.Setpoint` (2.1) are none
 AFTER = timedelta(milliseconds=1)  # lest it takes the place of what the station itself measured at the end
 POINTS_MAX = 1_000
 
@@ -38,9 +40,14 @@ async def _at_rest(work: Work, session_id: UUID) -> Sequence[Reading]:
         return []
     station = await stations.by_id(work, session.station_id)
     place = f"{stations.address_of(station.identity, session.evse_number)}/"
-    flows = tuple(place + flow for flow in FLOWS)
     return [
         Reading(point.address, session.ended_at + AFTER, value=0, unit=point.unit, quality=Quality.UNCERTAIN)
         for point in await points.of_owner(work, station.id, limit=POINTS_MAX)
-        if point.address.startswith(flows) and point.value_type is ValueType.NUMBER and point.expression is None
+        if _is_flow(point.address, place) and point.value_type is ValueType.NUMBER and point.expression is None
     ]
+
+
+def _is_flow(address: str, place: str) -> bool:
+    """`<place><measurand>[@<location>][/<phase>]`"""
+    measurand, *_ = address.removeprefix(place).replace("@", "/").split("/")
+    return address.startswith(place) and measurand in FLOWS

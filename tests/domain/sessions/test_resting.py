@@ -16,7 +16,7 @@ from tests.tester import Tester
 pytestmark = pytest.mark.anyio
 
 POWER, PHASE, REGISTER = "Power.Active.Import", "Current.Import/L1", "Energy.Active.Import.Register"
-OFFERED = "Power.Offered"
+OFFERED, LIMIT = "Power.Offered", "Current.Import.Offered/L1"
 
 
 async def place_of(charger: Charger, evse: int = 1) -> str:
@@ -27,7 +27,13 @@ async def place_of(charger: Charger, evse: int = 1) -> str:
 
 async def measure(charger: Charger, at: float, *, evse: int = 1, **values: float) -> None:
     place = await place_of(charger, evse)
-    names = {"power": (POWER, "W"), "current": (PHASE, "A"), "register": (REGISTER, "Wh"), "offered": (OFFERED, "W")}
+    names = {
+        "power": (POWER, "W"),
+        "current": (PHASE, "A"),
+        "register": (REGISTER, "Wh"),
+        "offered": (OFFERED, "W"),
+        "limit": (LIMIT, "A"),
+    }
     readings = [
         Reading(f"{place}/{names[name][0]}", minute(at), value=value, unit=names[name][1])
         for name, value in values.items()
@@ -45,7 +51,7 @@ async def shown(charger: Charger, measurand: str, evse: int = 1) -> LatestReadin
 
 async def a_charge(charger: Charger, *, until: float) -> None:
     started = await charger.start(0)
-    await measure(charger, 0, power=11_000, current=16, register=1_000, offered=22_000)
+    await measure(charger, 0, power=11_000, current=16, register=1_000, offered=22_000, limit=32)
     await charger.stop(until, meter_wh=8_500, transaction_id=started.session.transaction_id)
 
 
@@ -60,6 +66,7 @@ async def test_what_flowed_is_0_from_the_end_of_the_charge_on(acme: Tester) -> N
         assert minute(30) < reading.at < minute(30) + timedelta(seconds=1)
     assert (await shown(charger, REGISTER)).value == 1_000
     assert (await shown(charger, OFFERED)).value == 22_000
+    assert (await shown(charger, LIMIT)).value == 32
 
 
 async def test_power_that_was_measured_once_weighs_no_longer_than_the_charge(acme: Tester) -> None:
